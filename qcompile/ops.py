@@ -25,7 +25,13 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def check_packed_weight(
-    where: str, indices: Bytes, codebook: Floats, scale: Floats, bias: Floats, bits: int, weight_shape: Sequence[int]
+    where: str,
+    indices: Bytes,
+    codebook: Floats,
+    scale: Floats,
+    bias: Floats,
+    bits: int,
+    weight_shape: Sequence[int],
 ) -> None:
     """Raises ModelError unless the operands of one packed weight fit together; ``where`` names the node.
 
@@ -34,14 +40,21 @@ def check_packed_weight(
     if not 1 <= bits <= 8:
         raise ModelError(f"{where}: bits is {bits}, wanted 1 to 8")
     if len(weight_shape) < 2 or min(weight_shape) < 1:
-        raise ModelError(f"{where}: weight_shape is {list(weight_shape)}, wanted 2 or more sizes, each at least 1")
+        raise ModelError(
+            f"{where}: weight_shape is {list(weight_shape)}, wanted 2 or more sizes, each at least 1"
+        )
     outputs, wanted = weight_shape[0], packed_size(math.prod(weight_shape), bits)
     if indices.dtype != np.uint8 or indices.shape != (wanted,):
         raise ModelError(
             f"{where}: {bits}-bit indices of weight {list(weight_shape)} are uint8 [{wanted}], "
             f"found {indices.dtype} {list(indices.shape)}. Was the file cut, or packed by another version?"
         )
-    if codebook.ndim != 2 or codebook.shape[1] != 2**bits or not codebook.shape[0] or outputs % codebook.shape[0]:
+    if (
+        codebook.ndim != 2
+        or codebook.shape[1] != 2**bits
+        or not codebook.shape[0]
+        or outputs % codebook.shape[0]
+    ):
         raise ModelError(
             f"{where}: codebook is {list(codebook.shape)}, wanted [groups, {2**bits}], groups a divisor of {outputs}"
         )
@@ -64,7 +77,14 @@ def decode_weight(indices: Bytes, codebook: Floats, bits: int, weight_shape: Seq
 
 
 def codebook_matmul(
-    x: Floats, indices: Bytes, codebook: Floats, scale: Floats, bias: Floats, *, bits: int, weight_shape: Sequence[int]
+    x: Floats,
+    indices: Bytes,
+    codebook: Floats,
+    scale: Floats,
+    bias: Floats,
+    *,
+    bits: int,
+    weight_shape: Sequence[int],
 ) -> Floats:
     """``x @ weight.T * scale + bias``, accumulated in float64, in the dtype of ``x``.
 
@@ -101,7 +121,12 @@ def codebook_conv(
 
 
 def convolve(
-    x: Floats, weight: Floats, strides: Sequence[int], pads: Sequence[int], dilations: Sequence[int], group: int
+    x: Floats,
+    weight: Floats,
+    strides: Sequence[int],
+    pads: Sequence[int],
+    dilations: Sequence[int],
+    group: int,
 ) -> Floats:
     """The plain ONNX convolution of ``x`` [batch, c, *spatial] with ``weight`` [n, c / group, *kernel], NCHW."""
     spatial = len(strides)
