@@ -40,21 +40,14 @@ def check_packed_weight(
     if not 1 <= bits <= 8:
         raise ModelError(f"{where}: bits is {bits}, wanted 1 to 8")
     if len(weight_shape) < 2 or min(weight_shape) < 1:
-        raise ModelError(
-            f"{where}: weight_shape is {list(weight_shape)}, wanted 2 or more sizes, each at least 1"
-        )
+        raise ModelError(f"{where}: weight_shape is {list(weight_shape)}, wanted 2 or more sizes, each at least 1")
     outputs, wanted = weight_shape[0], packed_size(math.prod(weight_shape), bits)
     if indices.dtype != np.uint8 or indices.shape != (wanted,):
         raise ModelError(
             f"{where}: {bits}-bit indices of weight {list(weight_shape)} are uint8 [{wanted}], "
             f"found {indices.dtype} {list(indices.shape)}. Was the file cut, or packed by another version?"
         )
-    if (
-        codebook.ndim != 2
-        or codebook.shape[1] != 2**bits
-        or not codebook.shape[0]
-        or outputs % codebook.shape[0]
-    ):
+    if codebook.ndim != 2 or codebook.shape[1] != 2**bits or not codebook.shape[0] or outputs % codebook.shape[0]:
         raise ModelError(
             f"{where}: codebook is {list(codebook.shape)}, wanted [groups, {2**bits}], groups a divisor of {outputs}"
         )
@@ -137,13 +130,10 @@ def convolve(
     chosen = [slice(None, None, stride) for stride in strides]  # which windows
     inside = [slice(None, None, step) for step in dilations]  # which elements of a window
     windows = windows[(slice(None), slice(None), *chosen, *inside)]
-    batch, outputs = x.shape[0], weight.shape[0]
-    positions = windows.shape[2 : 2 + spatial]
-    windows = windows.reshape(batch, group, -1, *positions, *weight.shape[2:])
-    kernels = weight.reshape(group, outputs // group, *weight.shape[1:])
-    p, k = "pq"[:spatial], "uv"[:spatial]
-    product = np.einsum(f"bgc{p}{k},gnc{k}->bgn{p}", windows, kernels, optimize=True)
-    return product.reshape(batch, outputs, *positions)
+    by_group = zip(np.split(windows, group, axis=1), np.split(weight, group), strict=True)
+    kernel_axes = tuple(range(-spatial, 0))
+    products = [np.tensordot(w, k, axes=((1, *kernel_axes), (1, *kernel_axes))) for w, k in by_group]
+    return np.moveaxis(np.concatenate(products, axis=-1), -1, 1)
 
 
 def _scale_and_shift(product: Floats, scale: Floats, bias: Floats, channels_last: bool = False) -> Floats:

@@ -42,7 +42,8 @@ def unpack_bits(packed: Bytes, bits: int, count: int) -> Bytes:
     wanted = packed_size(count, bits)
     if packed.dtype != np.uint8 or packed.shape != (wanted,):
         raise QCompileError(
-            f"unpack_bits: {count} values of {bits} bits take uint8 [{wanted}], found {packed.dtype} {list(packed.shape)}"
+            f"unpack_bits: {count} values of {bits} bits take uint8 [{wanted}], "
+            f"found {packed.dtype} {list(packed.shape)}"
         )
     planes = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
     return np.packbits(planes, axis=1, bitorder="little").reshape(count)

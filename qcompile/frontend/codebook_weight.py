@@ -20,7 +20,9 @@ class CodebookWeight:
     def __post_init__(self) -> None:
         groups, entries = self.codebook.shape
         if self.codebook.dtype != torch.float32 or self.indices.dtype != torch.uint8:
-            raise ValueError(f"codebook {self.codebook.dtype} and indices {self.indices.dtype}: wanted float32 and uint8")
+            raise ValueError(
+                f"codebook {self.codebook.dtype} and indices {self.indices.dtype}: wanted float32 and uint8"
+            )
         if not 1 <= entries <= 256 or self.indices.shape[0] % groups or int(self.indices.max()) >= entries:
             raise ValueError(f"codebook {list(self.codebook.shape)} does not serve indices {list(self.indices.shape)}")
         if not torch.isfinite(self.codebook).all() or (self.codebook.diff(dim=1) < 0).any():

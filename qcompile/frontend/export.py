@@ -75,9 +75,7 @@ def _trace(
     output_names: Sequence[str],
 ) -> ir.Model:
     """The network in inference mode as an unoptimized graph; parameters are initializers under their own names."""
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(
-        logging.ERROR
-    )  # "no torchvision"
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)  # "no torchvision"
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

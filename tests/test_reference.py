@@ -1,0 +1,91 @@
+"""The float64 reference against onnxruntime, and its bound: never exceeded, and not so wide that it proves nothing."""
+
+import numpy as np
+import onnx
+import onnx.parser
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from qcompile.errors import ModelError
+from qcompile.reference import evaluate, gamma
+
+
+def model_of(text, **initializers):
+    model = onnx.parser.parse_model('<ir_version: 9, opset_import: ["" : 20]> ' + text)
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in initializers.items())
+    return model
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def run(model, x):
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+
+
+CASES = {
+    "mlp": (
+        "g (float[m, 40] x) => (float[m, 5] y) { h = Gemm <transB = 1> (x, w, b) t = Tanh (h) u = MatMul (t, v) "
+        "s = Sigmoid (u) y = Mul (s, s) }",
+        {"w": normal(1, 30, 40), "b": normal(2, 30), "v": normal(3, 30, 5)},
+        (6, 40),
+    ),
+    "conv": (
+        "g (float[m, 4, 9, 8] x) => (float[m, 6, 1, 1] y) "
+        "{ c = Conv <group = 2, pads = [1, 0, 2, 1], strides = [2, 1], dilations = [1, 2]> (x, w, b) "
+        "n = BatchNormalization (c, g, o, mean, var) r = Relu (n) "
+        "p = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (r) y = GlobalAveragePool (p) }",
+        {
+            "w": normal(1, 6, 2, 3, 3),
+            "b": normal(2, 6),
+            "g": normal(3, 6),
+            "o": normal(4, 6),
+            "mean": normal(5, 6),
+            "var": np.abs(normal(6, 6)) + np.float32(0.1),
+        },
+        (3, 4, 9, 8),
+    ),
+    "moves": (
+        "g (float[m, 4, 6] x) => (float[m, 12] y) { a = AveragePool <kernel_shape = [2], strides = [2]> (x) "
+        "t = Transpose <perm = [0, 2, 1]> (a) s = Sub (t, c) d = Add (s, t) y = Flatten (d) }",
+        {"c": normal(1, 4)},
+        (5, 4, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_onnxruntime_stays_within_the_bound_and_the_bound_is_tight_enough(name):
+    text, initializers, shape = CASES[name]
+    model, x = model_of(text, **initializers), normal(0, *shape)
+    found, wanted = run(model, x), evaluate(model, {"x": x})["y"]
+    assert found.shape == wanted.value.shape == wanted.error.shape
+    assert (np.abs(found - wanted.value) <= wanted.error).all()
+    assert wanted.error.max() < 0.01 * np.ptp(wanted.value)  # a wrong operator is off by far more
+    assert (wanted.error > 0).all()
+
+
+def test_an_operator_without_a_rule_has_no_bound():
+    model = model_of("g (float[m, 4] x) => (float[m, 4] y) { s = Softmax (x) y = Relu (s) }")
+    x = normal(0, 3, 4)
+    result = evaluate(model, {"x": x})["y"]
+    np.testing.assert_allclose(result.value, run(model, x), rtol=1e-6, atol=0)  # softmax: a few roundings
+    assert np.isinf(result.error).all()
+
+
+def test_a_missing_input_is_an_error():
+    model = model_of("g (float[m, 4] x) => (float[m, 4] y) { y = Relu (x) }")
+    with pytest.raises(ModelError, match="no value for input x; given: z"):
+        evaluate(model, {"z": normal(0, 1, 4)})
+
+
+def test_gamma_bounds_a_sum_of_adverse_roundings():
+    terms = 1000
+    values = np.full(terms, np.float32(0.1))
+    total = np.float32(0)
+    for value in values:
+        total += value
+    exact_total = terms * float(np.float32(0.1))
+    assert abs(float(total) - exact_total) <= gamma(terms) * exact_total
