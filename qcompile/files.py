@@ -1,41 +1,45 @@
-"""Writes files so that a reader sees the old one or the whole new one, never a part."""
+"""Writes a file whole or not at all."""
 
+import contextlib
 import os
 import pathlib
 import tempfile
 
+NEW_FILE_MODE = 0o644
 
-def write_atomically(path: str | pathlib.Path, content: bytes) -> None:
-    """Replaces ``path`` by ``content``: a temporary file beside it, fsync, rename, fsync of the folder.
 
-    Keeps the mode of a file that it replaces. Raises OSError, and then leaves ``path`` as it was.
+def write_atomically(path: str | pathlib.Path, data: bytes) -> None:
+    """Writes ``data`` to ``path``: a reader, or a crash at any moment, finds the old file or the new one.
+
+    A file that is replaced keeps its permissions. Raises OSError, and leaves nothing behind, if it cannot be written.
     """
     path = pathlib.Path(path)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_current_umask()
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            os.fchmod(file.fileno(), _mode(path))  # mkstemp made it readable by the owner alone
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     _sync_folder(path.parent)
 
 
+def _mode(path: pathlib.Path) -> int:
+    try:
+        return path.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        return NEW_FILE_MODE
+
+
 def _sync_folder(folder: pathlib.Path) -> None:
-    """Makes the rename itself survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Makes the new name itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
