@@ -1,0 +1,25 @@
+"""Network definitions and recipes. ``build_network`` finds a network by name."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qcompile.models.lenet import Network
+
+NETWORK_NAMES = ("digits", "lenet300", "lenet5")
+
+
+def build_network(name: str) -> "Network":
+    """A new network with random weights, drawn from torch's global generator.
+
+    Raises ValueError, listing the names, if there is no network of that name.
+    """
+    from qcompile.models import lenet
+
+    match name:
+        case "digits":
+            return lenet.DigitsNet()
+        case "lenet300":
+            return lenet.LeNet300()
+        case "lenet5":
+            return lenet.LeNet5()
+    raise ValueError(f'no network is called "{name}"; there are {", ".join(NETWORK_NAMES)}')

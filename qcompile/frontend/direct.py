@@ -1,0 +1,69 @@
+"""Direct compression: the codebooks nearest to trained weights, without learning. Also the start of the LC path."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from qcompile.errors import QCompileError
+from qcompile.frontend.batch_norm import recompute_batch_statistics
+from qcompile.frontend.codebook_weight import CodebookWeight
+from qcompile.frontend.codebooks import Codebook
+from qcompile.frontend.selection import LayerRules, select_codebooks
+
+
+def compress_directly(
+    network: nn.Module, layers: LayerRules, *, calibration: Iterable[torch.Tensor] | None = None
+) -> dict[str, CodebookWeight]:
+    """The codebook weights nearest to those of ``network``, by parameter name; ``network`` then holds them.
+
+    ``layers`` as in ``select_codebooks``. A network with batch normalization gets its statistics anew from
+    ``calibration``, batches of inputs, where that is given.
+
+    Raises RecipeError as ``select_codebooks`` does, QCompileError if a weight is not finite.
+    """
+    codebooks = select_codebooks(network, layers)
+    weights = fit_all({name: network.get_parameter(name) for name in codebooks}, codebooks)
+    place_weights(network, weights)
+    if calibration is not None:
+        recompute_batch_statistics(network, calibration)
+    return weights
+
+
+def fit_all(
+    tensors: Mapping[str, torch.Tensor],
+    codebooks: Mapping[str, Codebook],
+    previous: Mapping[str, CodebookWeight] | None = None,
+) -> dict[str, CodebookWeight]:
+    """The C step of every layer. Raises QCompileError, with the layer's name, if a weight is not finite."""
+    fitted = {}
+    for name, codebook in codebooks.items():
+        wrong = int((~torch.isfinite(tensors[name])).sum())
+        if wrong:
+            raise QCompileError(
+                f"{name}: {wrong} of {tensors[name].numel()} weights are not finite; training diverged, "
+                "lower the learning rate"
+            )
+        fitted[name] = codebook.fit(tensors[name], previous[name] if previous else None)
+    return fitted
+
+
+def place_weights(network: nn.Module, weights: Mapping[str, CodebookWeight]) -> None:
+    """Writes the decoded weights into the parameters of ``network``."""
+    with torch.no_grad():
+        for name, weight in weights.items():
+            network.get_parameter(name).copy_(weight.decode())
+
+
+@contextmanager
+def decoded(network: nn.Module, weights: Mapping[str, CodebookWeight]) -> Iterator[nn.Module]:
+    """``network`` with the decoded weights in it; on leaving, with its own again."""
+    own = {name: network.get_parameter(name).detach().clone() for name in weights}
+    place_weights(network, weights)
+    try:
+        yield network
+    finally:
+        with torch.no_grad():
+            for name, tensor in own.items():
+                network.get_parameter(name).copy_(tensor)

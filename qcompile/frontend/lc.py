@@ -1,0 +1,130 @@
+"""The learning-compression (LC) algorithm: trains a network until its weights sit on codebooks.
+
+Minimizes the loss L(w) subject to w = decode(codebook, indices), by turns: the L step trains w on
+L(w) + mu/2 ||w - decode - lambda/mu||^2, the C step fits the codebooks to w - lambda/mu, and the multipliers
+follow, while the penalty mu grows. Sources: Carreira-Perpinan, arXiv 1707.01209 (the algorithm, sections 4 and 5);
+Carreira-Perpinan and Idelbayev, arXiv 1707.04319 (quantization).
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from qcompile.errors import QCompileError
+from qcompile.frontend.batch_norm import recompute_batch_statistics
+from qcompile.frontend.codebooks import Codebook
+from qcompile.frontend.direct import fit_all, place_weights
+from qcompile.frontend.lc_state import IterationRecord, LearningState
+from qcompile.frontend.penalty import penalized_steps
+from qcompile.frontend.schedule import Schedule
+from qcompile.frontend.selection import LayerRules, select_codebooks
+
+
+@dataclass(frozen=True)
+class LearningStep:
+    """What the user's training function is told about the L step that it is to run."""
+
+    iteration: int
+    penalty: float
+
+    def clip(self, learning_rate: float) -> float:
+        """The learning rate, at most 1/penalty: above it the penalty's own gradient step diverges (1707.01209, 5.1)."""
+        return min(learning_rate, 1.0 / self.penalty)
+
+
+Train = Callable[[LearningStep], float | None]
+
+
+def learn_compressed(
+    network: nn.Module,
+    layers: LayerRules,
+    train: Train,
+    schedule: Schedule,
+    *,
+    state: LearningState | None = None,
+    on_iteration: Callable[[LearningState], None] | None = None,
+    calibration: Iterable[torch.Tensor] | None = None,
+) -> LearningState:
+    """Trains ``network`` until its weights sit on codebooks; its ``weights`` are what ``export_onnx`` takes.
+
+    ``network`` is trained already. ``layers`` is as in ``select_codebooks``. ``train(step)`` is an ordinary training
+    loop, some epochs long, with an ordinary torch optimizer; it may return its mean loss, for the history. Whenever
+    an optimizer steps inside it the penalty's gradient is added to the weights' gradients, so the loop needs to know
+    nothing of it; only the learning rate should go through ``step.clip``.
+
+    At the end ``network`` holds the decoded weights. After each iteration ``on_iteration`` sees a state that, with
+    the network's parameters of that moment (not yet decoded), continues the run when given as ``state``.
+    ``calibration``, batches of inputs, is for networks with batch normalization.
+
+    Raises RecipeError as ``select_codebooks`` does; QCompileError if training diverges or ``train`` steps no
+    optimizer that holds the weights.
+    """
+    codebooks = select_codebooks(network, layers)
+    parameters = {name: network.get_parameter(name) for name in codebooks}
+    state = state or start_learning(parameters, codebooks)
+    while not schedule.is_over(state.iteration, state.distance):
+        step = LearningStep(state.iteration, schedule.penalty(state.iteration))
+        loss = _learn(step, parameters, state, train)
+        state = _compress(step, parameters, codebooks, state, loss, schedule)
+        if on_iteration is not None:
+            on_iteration(state)
+    place_weights(network, state.weights)
+    if calibration is not None:
+        recompute_batch_statistics(network, calibration)
+    return state
+
+
+def start_learning(parameters: dict[str, nn.Parameter], codebooks: dict[str, Codebook]) -> LearningState:
+    """The state before the first iteration: direct compression, which is the path's limit as mu goes to 0."""
+    weights = fit_all(parameters, codebooks)
+    multipliers = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+    return LearningState(0, weights, multipliers, ())
+
+
+def _learn(step: LearningStep, parameters: dict[str, nn.Parameter], state: LearningState, train: Train) -> float | None:
+    """The L step: the user's training, pulled towards decode + lambda / mu."""
+    targets = {name: state.weights[name].decode() + state.multipliers[name] / step.penalty for name in parameters}
+    pulls = [(parameters[name], targets[name]) for name in parameters]
+    with penalized_steps(pulls, step.penalty) as stepped:
+        loss = train(step)
+    if missing := [name for name, parameter in parameters.items() if id(parameter) not in stepped]:
+        raise QCompileError(f"train() stepped no optimizer that holds {', '.join(missing)}: these cannot be learned")
+    if loss is not None and not math.isfinite(loss):
+        raise QCompileError(f"the loss of iteration {step.iteration} is {loss}: lower the learning rate")
+    return loss
+
+
+def _compress(
+    step: LearningStep,
+    parameters: dict[str, nn.Parameter],
+    codebooks: dict[str, Codebook],
+    state: LearningState,
+    loss: float | None,
+    schedule: Schedule,
+) -> LearningState:
+    """The C step on w - lambda / mu, then lambda - mu (w - decode)."""
+    current = {name: parameter.detach() for name, parameter in parameters.items()}
+    shifted = {name: weight - state.multipliers[name] / step.penalty for name, weight in current.items()}
+    weights = fit_all(shifted, codebooks, state.weights)
+    gaps = {name: weight - weights[name].decode() for name, weight in current.items()}
+    multipliers = state.multipliers
+    if schedule.penalty_form == "augmented_lagrangian":
+        multipliers = {name: multipliers[name] - step.penalty * gap for name, gap in gaps.items()}
+    record = IterationRecord(step.iteration, step.penalty, _relative_norm(gaps, current), loss)
+    return replace(
+        state,
+        iteration=step.iteration + 1,
+        weights=weights,
+        multipliers=multipliers,
+        history=(*state.history, record),
+    )
+
+
+def _relative_norm(gaps: dict[str, torch.Tensor], weights: dict[str, torch.Tensor]) -> float:
+    """||w - decode|| / ||w|| over all layers together; 0 where both are 0."""
+    gap = math.sqrt(sum(float(tensor.double().square().sum()) for tensor in gaps.values()))
+    whole = math.sqrt(sum(float(tensor.double().square().sum()) for tensor in weights.values()))
+    return gap / whole if whole > 0 else gap

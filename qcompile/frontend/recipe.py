@@ -1,0 +1,103 @@
+"""A recipe: everything that decides the outcome of ``qcompile learn``, read from TOML."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from qcompile.datasets import DATASET_NAMES
+from qcompile.errors import RecipeError
+from qcompile.frontend.codebooks import Adaptive, Codebook, ScaledBinary, ScaledTernary
+from qcompile.frontend.schedule import Schedule
+from qcompile.frontend.tables import read_table
+from qcompile.frontend.training import Optimization
+from qcompile.models import NETWORK_NAMES
+
+Method = Literal["lc", "direct"]
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """How the float network is trained."""
+
+    epochs: int = 40
+    optimization: Optimization = field(default_factory=Optimization)
+
+    def __post_init__(self) -> None:
+        _check_range("epochs", self.epochs, 1, 100_000)
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """How one L step trains. ``learning_rate_decay`` acts from one L step to the next, not inside one."""
+
+    epochs: int = 10
+    first_epochs: int = 20
+    optimization: Optimization = field(default_factory=lambda: Optimization(0.09, 0.98))
+
+    def __post_init__(self) -> None:
+        _check_range("epochs", self.epochs, 1, 10_000)
+        _check_range("first_epochs", self.first_epochs, 1, 10_000)
+
+
+@dataclass(frozen=True)
+class LayerRule:
+    """The codebook of the layers that a pattern matches; ``entries`` is for "adaptive" only."""
+
+    codebook: Literal["adaptive", "scaled-binary", "scaled-ternary", "float"]
+    entries: int = 2
+    per: Literal["tensor", "channel"] = "tensor"
+
+    def __post_init__(self) -> None:
+        self.make()
+
+    def make(self) -> Codebook | Literal["float"]:
+        """The C step. Raises RecipeError for a value out of range."""
+        match self.codebook:
+            case "adaptive":
+                return Adaptive(self.entries, self.per)
+            case "scaled-binary":
+                return ScaledBinary(self.per)
+            case "scaled-ternary":
+                return ScaledTernary(self.per)
+            case "float":
+                return "float"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``layers`` maps patterns on module names to rules; the first match wins. Raises RecipeError on construction."""
+
+    network: str
+    data: str
+    layers: dict[str, LayerRule]
+    method: Method = "lc"
+    seed: int = 1
+    threads: int = 2
+    reference: ReferenceSettings = field(default_factory=ReferenceSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def __post_init__(self) -> None:
+        _check_name("network", self.network, NETWORK_NAMES)
+        _check_name("data", self.data, DATASET_NAMES)
+        _check_range("seed", self.seed, 0, 2**63 - 1)
+        _check_range("threads", self.threads, 1, 1024)
+        if not self.layers:
+            raise RecipeError('layers is empty; give at least "*" = { codebook = "adaptive", entries = 2 }')
+
+
+def read_recipe(table: dict[str, Any], where: str) -> Recipe:
+    """The recipe in a parsed TOML file; ``where``, its name, begins each error.
+
+    Raises RecipeError for an unknown or missing key, a wrong type or a value out of range.
+    """
+    return read_table(Recipe, table, where)
+
+
+def _check_name(key: str, name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        raise RecipeError(f'{key} is "{name}", wanted one of {", ".join(names)}')
+
+
+def _check_range(key: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise RecipeError(f"{key} is {value}, wanted {low} to {high}")

@@ -1,0 +1,73 @@
+"""Finds, reads and overrides recipe files."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from qcompile.errors import RecipeError
+from qcompile.frontend.recipe import Recipe, read_recipe
+
+_SUFFIX = ".toml"
+
+
+def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe called ``name``, one that is shipped or a path to a .toml file, with ``overrides`` applied.
+
+    An override is "key=value" or "table.key=value", the value in TOML ("seed=2", 'method="direct"'); a part of the
+    key that holds a dot or a star is quoted ('layers."fc*".entries=4').
+
+    Raises RecipeError if there is no such recipe, or as ``read_recipe`` does.
+    """
+    table = _parse(_read_text(name), name)
+    overrides = list(overrides)
+    for override in overrides:
+        _merge(table, _parse_override(override))
+    return read_recipe(table, name if not overrides else f"{name} with --set")
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with qcompile."""
+    folder = files("qcompile.models") / "recipes"
+    return sorted(entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX))
+
+
+def _read_text(name: str) -> str:
+    if not name.endswith(_SUFFIX):
+        names = shipped_recipes()
+        if name in names:
+            return (files("qcompile.models") / "recipes" / f"{name}{_SUFFIX}").read_text(encoding="utf-8")
+        near = difflib.get_close_matches(name, names, n=3) or names
+        raise RecipeError(
+            f'no recipe is called "{name}"; near names: {", ".join(near)}, or give a path to a .toml file'
+        )
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{name}: cannot be read ({error})") from error
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where}: not TOML ({error})") from error
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    if "=" not in override or "\n" in override:
+        raise RecipeError(f"--set {override}: wanted key=value, such as seed=2 or schedule.growth=1.2")
+    try:
+        return tomllib.loads(override)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f'--set {override}: not TOML ({error}); a text takes quotes: method="direct"') from error
+
+
+def _merge(table: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = value

@@ -1,0 +1,91 @@
+"""Training and testing on a data set that is held in memory: no loader, one flat loop."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from qcompile.errors import QCompileError, RecipeError
+
+_EVALUATION_BATCH = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Images float32 [count, 1, height, width] and labels int64 [count]."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Stochastic gradient descent with Nesterov momentum. Raises RecipeError for a value out of range."""
+
+    learning_rate: float = 0.1
+    learning_rate_decay: float = 0.95
+    batch_size: int = 256
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("learning_rate", self.learning_rate, 1e-9, 100.0),
+            ("learning_rate_decay", self.learning_rate_decay, 1e-3, 1.0),
+            ("batch_size", self.batch_size, 1, 1_000_000),
+            ("momentum", self.momentum, 1e-9, 0.999999),
+            ("weight_decay", self.weight_decay, 0.0, 1.0),
+        ):
+            if not low <= value <= high:
+                raise RecipeError(f"{name} is {value}, wanted {low} to {high}")
+
+
+def make_optimizer(network: nn.Module, settings: Optimization, learning_rate: float) -> torch.optim.SGD:
+    """A new optimizer of all parameters; weight decay acts on weights and not on biases."""
+    biases = [parameter for parameter in network.parameters() if parameter.dim() < 2]
+    weights = [parameter for parameter in network.parameters() if parameter.dim() >= 2]
+    groups = [{"params": weights, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=settings.momentum, nesterov=True)
+
+
+def train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    samples: Samples,
+    settings: Optimization,
+    generator: torch.Generator,
+) -> float:
+    """Trains ``network`` on each sample once, in an order drawn from ``generator``; gives the mean loss.
+
+    Raises QCompileError if the loss is no longer finite.
+    """
+    network.train()
+    total = 0.0
+    order = torch.randperm(len(samples.labels), generator=generator)
+    for batch in torch.split(order, settings.batch_size):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            logits = network(samples.images[batch])
+        loss = F.cross_entropy(logits.float(), samples.labels[batch])
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += loss.item() * len(batch)
+    if not math.isfinite(total):
+        raise QCompileError(f"the training loss is {total}: lower the learning rate")
+    return total / len(samples.labels)
+
+
+def evaluate(network: nn.Module, samples: Samples) -> tuple[float, float]:
+    """The mean loss and the error in percent, without dropout, in float32."""
+    network.eval()
+    loss, wrong = 0.0, 0
+    with torch.no_grad():
+        for batch in torch.split(torch.arange(len(samples.labels)), _EVALUATION_BATCH):
+            labels = samples.labels[batch]
+            logits = network(samples.images[batch])
+            loss += F.cross_entropy(logits, labels, reduction="sum").item()
+            wrong += int((logits.argmax(dim=1) != labels).sum())
+    return loss / len(samples.labels), 100.0 * wrong / len(samples.labels)
