@@ -28,7 +28,7 @@ def run(model, x):
 CASES = {
     "mlp": (
         "g (float[m, 40] x) => (float[m, 5] y) { h = Gemm <transB = 1> (x, w, b) t = Tanh (h) u = MatMul (t, v) "
-        "s = Sigmoid (u) y = Mul (s, s) }",
+        "s = Sigmoid (u) q = Mul (s, u) y = Softmax (q) }",
         {"w": normal(1, 30, 40), "b": normal(2, 30), "v": normal(3, 30, 5)},
         (6, 40),
     ),
@@ -68,10 +68,10 @@ def test_onnxruntime_stays_within_the_bound_and_the_bound_is_tight_enough(name):
 
 
 def test_an_operator_without_a_rule_has_no_bound():
-    model = model_of("g (float[m, 4] x) => (float[m, 4] y) { s = Softmax (x) y = Relu (s) }")
+    model = model_of("g (float[m, 4] x) => (float[m, 4] y) { s = Erf (x) y = Relu (s) }")
     x = normal(0, 3, 4)
     result = evaluate(model, {"x": x})["y"]
-    np.testing.assert_allclose(result.value, run(model, x), rtol=1e-6, atol=0)  # softmax: a few roundings
+    np.testing.assert_allclose(result.value, run(model, x), rtol=1e-5, atol=0)  # erf: a few roundings
     assert np.isinf(result.error).all()
 
 

@@ -1,0 +1,60 @@
+"""The arguments and options that several commands share."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from qcompile.errors import DataError
+
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
+TO_FILE = click.Path(dir_okay=False, path_type=pathlib.Path)
+FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def packed_argument() -> Decorator:
+    """The argument PACKED, an existing file."""
+    return click.argument("packed", type=EXISTING)
+
+
+def against_option() -> Decorator:
+    """The option --against FLOAT.onnx."""
+    return click.option("--against", type=EXISTING, help="The float model to compare with (reference.onnx of a run).")
+
+
+def inputs_option(*, required: bool = False) -> Decorator:
+    """The option --inputs FILE.npz, one array for each input of the model."""
+    return click.option(
+        "--inputs", type=EXISTING, required=required, help="Inputs: an .npz, one array [batch, ...] a model input."
+    )
+
+
+def json_option() -> Decorator:
+    """The flag --json: the result as data on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def threads_option() -> Decorator:
+    """The option --threads, 1 by default."""
+    return click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
+
+
+def read_inputs(path: pathlib.Path | None) -> dict[str, npt.NDArray[Any]] | None:
+    """The arrays of an .npz by name, or None without a path.
+
+    Raises DataError if the file is no .npz of plain arrays.
+    """
+    if path is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise DataError(f"{path}: a single array; wanted an .npz with one array for each input of the model")
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{path}: not an .npz of plain arrays: {error}") from error

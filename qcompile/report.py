@@ -1,0 +1,227 @@
+"""Tells, for each layer of a packed file, what it costs; everything is counted in the file itself."""
+
+import dataclasses
+import io
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import rich.console
+import rich.markup
+import rich.table
+from onnx import numpy_helper
+
+from qcompile.errors import ModelError
+from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers, read_onnx
+
+FLOAT_BITS = 32
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One packed layer. Bytes are those of its tensors in the file; ``share`` is its part of the payload, 0 to 1."""
+
+    name: str
+    op: str
+    weight_shape: tuple[int, ...]
+    weights: int
+    bits: int
+    entries: int
+    groups: int
+    index_bytes: int
+    codebook_bytes: int
+    scale_bytes: int
+    bias_bytes: int
+    share: float
+    weight_sqnr_db: float | None
+    kernel: str | None
+
+    @property
+    def total_bytes(self) -> int:
+        """All bytes of the layer's tensors."""
+        return self.index_bytes + self.codebook_bytes + self.scale_bytes + self.bias_bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """A packed file: its layers and totals.
+
+    ``payload_bytes`` are the bytes of all parameters in the file, ``formula_bytes`` what the formula of the LC paper
+    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry.
+    ``float_file_bytes`` is the size of the float file that was given to compare with.
+    """
+
+    path: str
+    file_bytes: int
+    payload_bytes: int
+    formula_bytes: float
+    weights: int
+    other_parameters: int
+    codebook_entries: int
+    compression_ratio: float
+    float_file_bytes: int | None
+    layers: tuple[LayerReport, ...]
+    metadata: dict[str, str]
+    plan: dict[str, Any] | None
+
+    @property
+    def file_ratio(self) -> float | None:
+        """Size of the float file over the size of this one."""
+        return None if self.float_file_bytes is None else self.float_file_bytes / self.file_bytes
+
+    def as_json(self) -> str:
+        """The report as a JSON object."""
+        data = dataclasses.asdict(self) | {"file_ratio": self.file_ratio}
+        for layer in data["layers"]:
+            if layer["weight_sqnr_db"] == float("inf"):
+                layer["weight_sqnr_db"] = "inf"  # JSON has no infinity
+        return json.dumps(data, indent=2, allow_nan=False)
+
+    def as_text(self) -> str:
+        """The report as a table for a terminal."""
+        output = io.StringIO()
+        console = rich.console.Console(file=output, width=140)
+        console.print(_table(self))
+        console.print("\n".join(_totals(self)), markup=False, highlight=False)
+        return output.getvalue()
+
+
+def report_file(
+    path: str | pathlib.Path,
+    *,
+    against: str | pathlib.Path | None = None,
+    kernels: Mapping[str, Sequence[str]] | None = None,
+) -> Report:
+    """The report of the packed file ``path``.
+
+    ``against`` is the float model, for the weights' signal-to-noise ratio and the ratio of real file sizes;
+    ``kernels`` names the kernel of each operator for 1 to 8 bits on this machine.
+
+    Raises ModelError if a file is not what it must be.
+    """
+    model = read_onnx(path)
+    layers = packed_layers(model)
+    others = sum(array.size for _, array in other_parameters(model))
+    floats = None if against is None else read_onnx(against)
+    payload = sum(_tensor_bytes(layer) for layer in layers) + 4 * others
+    rows = tuple(_report_layer(layer, payload, floats, kernels) for layer in layers)
+    weights = sum(row.weights for row in rows)
+    others += sum(layer.scale.size + layer.bias.size for layer in layers)
+    entries = sum(sum(layer.entries) for layer in layers)
+    formula_bits = sum(row.weights * row.bits for row in rows) + (others + entries) * FLOAT_BITS
+    return Report(
+        path=str(path),
+        file_bytes=pathlib.Path(path).stat().st_size,
+        payload_bytes=payload,
+        formula_bytes=formula_bits / 8,
+        weights=weights,
+        other_parameters=others,
+        codebook_entries=entries,
+        compression_ratio=(weights + others) * FLOAT_BITS / formula_bits,
+        float_file_bytes=None if against is None else pathlib.Path(against).stat().st_size,
+        layers=rows,
+        metadata={p.key: p.value for p in model.metadata_props if p.key != "qcompile.plan"},
+        plan=embedded_plan(model),
+    )
+
+
+def _tensor_bytes(layer: PackedLayer) -> int:
+    return sum(array.nbytes for array in (layer.indices, layer.codebook, layer.scale, layer.bias))
+
+
+def _report_layer(
+    layer: PackedLayer, payload: int, floats: onnx.ModelProto | None, kernels: Mapping[str, Sequence[str]] | None
+) -> LayerReport:
+    return LayerReport(
+        name=layer.name,
+        op=layer.op,
+        weight_shape=layer.weight_shape,
+        weights=layer.weights,
+        bits=layer.bits,
+        entries=max(layer.entries),
+        groups=layer.codebook.shape[0],
+        index_bytes=layer.indices.nbytes,
+        codebook_bytes=layer.codebook.nbytes,
+        scale_bytes=layer.scale.nbytes,
+        bias_bytes=layer.bias.nbytes,
+        share=_tensor_bytes(layer) / payload,
+        weight_sqnr_db=None if floats is None else _weight_sqnr_db(layer, floats),
+        kernel=None if kernels is None else kernels[layer.op][layer.bits - 1],
+    )
+
+
+def _weight_sqnr_db(layer: PackedLayer, floats: onnx.ModelProto) -> float:
+    """10 log10(sum w^2 / sum (w - decoded)^2) over the weights of the layer's namesake in ``floats``.
+
+    Where ``floats`` has folded a batch normalization into its weight, the packed weight counts with its scale.
+    """
+    weight = _float_weight(layer, floats)
+    decoded = layer.decode().astype(np.float64)
+    if layer.scale.size and not _feeds_batch_normalization(layer, floats):
+        decoded *= layer.scale.reshape(-1, *[1] * (decoded.ndim - 1))
+    noise = float(np.square(weight - decoded).sum())
+    return float("inf") if noise == 0 else 10 * float(np.log10(np.square(weight).sum() / noise))
+
+
+def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np.float64]:
+    name = f"{layer.name}.weight"
+    for tensor in floats.graph.initializer:
+        if tensor.name == name:
+            weight = numpy_helper.to_array(tensor).astype(np.float64)
+            if weight.shape == layer.weight_shape:
+                return weight
+            if weight.T.shape == layer.weight_shape:
+                return weight.T
+            raise ModelError(f"float model: {name} is {list(weight.shape)}, packed is {list(layer.weight_shape)}")
+    known = ", ".join(tensor.name for tensor in floats.graph.initializer) or "none"
+    raise ModelError(f"float model: no weight {name}; it has {known}. Is it the same network?")
+
+
+def _feeds_batch_normalization(layer: PackedLayer, floats: onnx.ModelProto) -> bool:
+    outputs = {o for n in floats.graph.node if f"{layer.name}.weight" in n.input for o in n.output}
+    return any(n.op_type == "BatchNormalization" and n.input[0] in outputs for n in floats.graph.node)
+
+
+def _table(report: Report) -> rich.table.Table:
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    columns = ["layer", "op", "shape", "weights", "bits", "entries", "bytes", "share", "SQNR", "kernel"]
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("layer", "op", "shape", "kernel") else "right")
+    for layer in report.layers:
+        per_group = f" x {layer.groups}" if layer.groups > 1 else ""
+        table.add_row(
+            rich.markup.escape(_printable(layer.name)),
+            layer.op,
+            "x".join(map(str, layer.weight_shape)),
+            f"{layer.weights:,}",
+            str(layer.bits),
+            f"{layer.entries}{per_group}",
+            f"{layer.total_bytes:,}",
+            f"{layer.share:.1%}",
+            "-" if layer.weight_sqnr_db is None else f"{layer.weight_sqnr_db:.1f} dB",
+            layer.kernel or "-",
+        )
+    return table
+
+
+def _printable(name: str) -> str:
+    """``name`` without control characters (a stranger's file must not steer the terminal), at most 60 long."""
+    return "".join(c if c.isprintable() else "?" for c in name)[:60]
+
+
+def _totals(report: Report) -> list[str]:
+    lines = [
+        f"{report.weights:,} packed weights, {report.other_parameters:,} other parameters, "
+        f"{report.codebook_entries:,} codebook entries",
+        f"payload   {report.payload_bytes:,} bytes in the file; the formula counts {report.formula_bytes:,.1f}",
+        f"file      {report.file_bytes:,} bytes; {report.file_bytes - report.payload_bytes:,} are graph, functions, plan",
+        f"ratio     {report.compression_ratio:.2f} by the formula (32-bit floats)",
+    ]
+    if report.file_ratio is not None:
+        lines.append(f"          {report.file_ratio:.2f} by files: {report.float_file_bytes:,} bytes as float")
+    return lines
