@@ -1,34 +1,49 @@
-# Everything runs in .venv, which `make` sets up itself.
+# Everything runs in .venv, which `make` sets up itself: Python 3.11, a C++ compiler and make are enough.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := $(shell find runtime -name '*.cc' -o -name '*.h' -o -name '*.inc' 2>/dev/null)
+OLD := build/old-onnxruntime
+SOURCES = $(shell git ls-files '*.cc' '*.h' '*.inc')
+CMAKE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DQCOMPILE_TESTS=ON
 
-.PHONY: demo test check build bench format clean
+.PHONY: demo test check build bench format old-onnxruntime clean
 
-demo: $(READY) ## trains, compiles and runs handwritten digits; the files are left in ./demo
+demo: $(READY) ## trains, compiles and runs handwritten digits; leaves the files in ./demo
 	$(BIN)/qcompile demo -o demo
 
-test: $(READY) build ## what CI calls
-	$(BIN)/cmake --build build/dev && $(BIN)/ctest --test-dir build/dev --output-on-failure
-	$(BIN)/cmake --build build/sanitized && $(BIN)/ctest --test-dir build/sanitized --output-on-failure
+test: build ## the C++ tests, plain and under ASan + UBSan, then the Python tests
+	$(BIN)/ctest --test-dir build/dev --output-on-failure
+	$(BIN)/ctest --test-dir build/sanitized --output-on-failure
 	$(BIN)/python -m pytest
 
 check: $(READY) ## formatting, lint, types
-	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
-	@if [ -n "$(SOURCES)" ]; then $(BIN)/clang-format --dry-run --Werror $(SOURCES); fi
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
 
 format: $(READY)
-	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/clang-format -i $(SOURCES)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(SOURCES)
 
-build: $(READY) ## the C++ library, again, into the environment; and its tests
-	$(BIN)/pip install -q -c constraints.txt --no-build-isolation --no-deps -e .
-	$(BIN)/cmake -S . -B build/dev -G Ninja -DCMAKE_BUILD_TYPE=Release -DQCOMPILE_TESTS=ON
-	$(BIN)/cmake -S . -B build/sanitized -G Ninja -DCMAKE_BUILD_TYPE=Debug -DQCOMPILE_TESTS=ON -DQCOMPILE_SANITIZE=ON
+build: $(READY) ## the C++ library into the environment, and its tests
+	$(BIN)/pip install -q --no-build-isolation --no-deps -e .
+	$(CMAKE) -B build/dev -DCMAKE_BUILD_TYPE=Release
+	$(CMAKE) -B build/sanitized -DCMAKE_BUILD_TYPE=Debug -DQCOMPILE_SANITIZE=ON
+	$(BIN)/cmake --build build/dev
+	$(BIN)/cmake --build build/sanitized
 
-bench: $(READY) ## speed against onnxruntime, interleaved
+bench: build ## speed against onnxruntime's float kernels, interleaved
 	$(BIN)/python bench/matmul.py
+
+old-onnxruntime: $(OLD)/.ready ## the oldest supported onnxruntime; tests use it through QCOMPILE_OLD_PYTHON
+
+$(OLD)/.ready:
+	$(PYTHON) -m venv $(OLD)
+	$(OLD)/bin/pip install -q onnxruntime==1.17.3 'numpy<2'
+	touch $@
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,4 +52,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf build dist $(VENV) demo
+	rm -rf build dist demo $(VENV)

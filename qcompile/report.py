@@ -219,7 +219,7 @@ def _totals(report: Report) -> list[str]:
         f"{report.weights:,} packed weights, {report.other_parameters:,} other parameters, "
         f"{report.codebook_entries:,} codebook entries",
         f"payload   {report.payload_bytes:,} bytes in the file; the formula counts {report.formula_bytes:,.1f}",
-        f"file      {report.file_bytes:,} bytes; {report.file_bytes - report.payload_bytes:,} are graph, functions, plan",
+        f"file      {report.file_bytes:,} bytes, {report.file_bytes - report.payload_bytes:,} of it graph, functions, plan",
         f"ratio     {report.compression_ratio:.2f} by the formula (32-bit floats)",
     ]
     if report.file_ratio is not None:

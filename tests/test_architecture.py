@@ -1,0 +1,103 @@
+"""Data flows one way: a part may import only the parts listed with it. docs/architecture.md says it in words."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+BASE = {"errors", "files", "ops", "packing"}
+CORE = BASE | {"__init__", "packed_model", "reference", "comparison"}
+ALLOWED = {
+    "__init__": set(),
+    "errors": set(),
+    "files": set(),
+    "packing": {"errors"},
+    "ops": {"errors", "packing"},
+    "functions": {"errors", "ops"},
+    "idx": {"errors"},
+    "datasets": {"errors", "idx"},
+    "models": {"errors"},
+    "frontend": BASE | {"__init__", "datasets", "models"},
+    "passes": BASE | {"functions"},
+    "compiler": CORE | {"passes", "functions", "packed_model"},
+    "runtime": {"__init__", "errors"},
+    "packed_model": {"errors", "ops"},
+    "reference": {"errors", "ops"},
+    "comparison": {"reference"},
+    "report": {"errors", "packed_model"},
+    "verification": CORE | {"runtime"},
+    "benchmark": CORE | {"runtime", "verification"},
+    "inference": BASE | {"datasets", "runtime"},
+    "diagnosis": {"__init__", "errors", "runtime"},
+}
+TORCH = {"torch", "onnxscript", "safetensors", "sklearn"}
+FILES_OVER_300_LINES: set[str] = set()
+
+
+def part_of(path: pathlib.Path) -> str:
+    relative = path.relative_to(ROOT)
+    parts = relative.parts if relative.parts[0] in ("passes", "models") else relative.parts[1:]
+    return parts[0].removesuffix(".py")
+
+
+def sources() -> list[pathlib.Path]:
+    folders = (ROOT / "qcompile", ROOT / "passes", ROOT / "models")
+    found = [path for folder in folders for path in folder.rglob("*.py")]
+    links = (ROOT / "qcompile" / "passes", ROOT / "qcompile" / "models")
+    return [path for path in found if not any(path.is_relative_to(link) for link in links)]
+
+
+def imported_modules(path: pathlib.Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "qcompile":
+            names |= {f"qcompile.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return names
+
+
+def imported_parts(path: pathlib.Path) -> set[str]:
+    known = {part_of(source) for source in sources()}
+    parts = {name.split(".")[1] for name in imported_modules(path) if name.startswith("qcompile.")}
+    return {part if part in known else "__init__" for part in parts}
+
+
+@pytest.mark.parametrize("part", sorted(ALLOWED))
+def test_imports_only_what_comes_before_it(part):
+    paths = [path for path in sources() if part_of(path) == part]
+    assert paths, f"{part} is gone: take it out of ALLOWED"
+    for path in paths:
+        assert imported_parts(path) <= ALLOWED[part] | {part}, path
+
+
+def test_every_part_is_listed():
+    assert {part_of(path) for path in sources()} - set(ALLOWED) == {"cli", "demo"}, "these two may import everything"
+
+
+def test_nothing_imports_the_command_line():
+    for path in sources():
+        if part_of(path) != "cli":
+            assert "cli" not in imported_parts(path), path
+
+
+def test_torch_stays_in_the_frontend_and_the_models():
+    for path in sources():
+        if part_of(path) not in ("frontend", "models", "datasets"):
+            assert not {name.split(".")[0] for name in imported_modules(path)} & TORCH, path
+
+
+def test_commands_import_heavy_things_inside_the_function():
+    heavy = {"qcompile.frontend", "qcompile.compiler", "qcompile.runtime", "onnxruntime", "torch", "onnx"}
+    for path in (ROOT / "qcompile" / "cli").glob("*.py"):
+        assert not imported_modules(path, top_level_only=True) & heavy, path
+
+
+def test_no_file_grows_over_300_lines():
+    long = {str(p.relative_to(ROOT)) for p in sources() if len(p.read_text().splitlines()) > 300}
+    assert long == FILES_OVER_300_LINES
