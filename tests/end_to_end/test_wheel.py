@@ -5,7 +5,13 @@ def test_wheel_holds_one_package_with_passes_models_recipes_and_the_library(whee
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} == {"qcompile", "qcompile-0.1.0.dist-info"}
-    for wanted in ("passes/__init__.py", "models/__init__.py", "cli/__init__.py", "py.typed", "_lib/libqcompile_ops.so"):
+    for wanted in (
+        "passes/__init__.py",
+        "models/__init__.py",
+        "cli/__init__.py",
+        "py.typed",
+        "_lib/libqcompile_ops.so",
+    ):
         assert names.count(f"qcompile/{wanted}") == 1, wanted
     assert any(name.startswith("qcompile/models/recipes/") and name.endswith(".toml") for name in names)
     assert not [name for name in names if "/tests/" in name or name.endswith((".cc", ".h", ".a"))]
