@@ -1,0 +1,32 @@
+"""Graph passes: from an exported model of standard operators to a packed one. Each changes one thing."""
+
+import onnx_ir as ir
+
+from qcompile.passes.attach_functions import AttachFunctions
+from qcompile.passes.cleanup import CleanUp
+from qcompile.passes.fold_batchnorm import FoldBatchNorm
+from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
+from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
+from qcompile.passes.infer_shapes import InferShapes
+from qcompile.passes.pack_indices import PackIndices
+from qcompile.passes.verify import Verify
+
+
+def pipeline(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from an exported model to a packed one, in order; without ``functions`` no bodies are attached."""
+    return (
+        # First: auto_pad needs the size of its input, folding the number of axes.
+        InferShapes(),
+        FuseCodebookMatMul(),
+        FuseCodebookConv(),
+        # After fusing: only the fused operators have a scale and a bias to fold into.
+        FoldBatchNorm(),
+        # After fusing: nothing else may read the indices, whose width changes here.
+        PackIndices(),
+        # After all rewriting: they leave dead nodes and unread initializers behind.
+        CleanUp(),
+        # After cleaning: only operators that are left get a body, and bodies are clean as they are.
+        *((AttachFunctions(),) if functions else ()),
+        # Last: it sees what is written.
+        Verify(),
+    )

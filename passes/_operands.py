@@ -1,0 +1,88 @@
+"""How passes give an operator of ours its operands: initializers, their names, the shared absent operand."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from qcompile.ops import DOMAIN, OPERANDS
+
+INDICES, CODEBOOK, SCALE, BIAS = range(1, len(OPERANDS))
+
+
+def fused_nodes(model: ir.Model) -> list[ir.Node]:
+    """The operators of ours in the model's graph, in order."""
+    return [node for node in model.graph if node.domain == DOMAIN]
+
+
+def operand(node: ir.Node, position: int) -> npt.NDArray[Any]:
+    """The constant operand of ``node`` at ``position``; an absent one has no elements."""
+    value = node.inputs[position]
+    tensor = None if value is None else value.const_value
+    assert tensor is not None, f"{node.name}: operand {position} is no initializer"
+    return tensor.numpy()
+
+
+def set_operand(node: ir.Node, position: int, array: npt.NDArray[Any], name: str) -> None:
+    """Gives ``node`` the operand ``array`` in place of the one it has, under ``name`` or, where taken, one like it."""
+    graph, old, new = graph_of(node), node.inputs[position], initializer(array)
+    node.replace_input_with(position, new)
+    drop_unused(old)
+    register(graph, new, name)
+
+
+def initializer(array: npt.NDArray[Any]) -> ir.Value:
+    """A constant that is in no graph yet and has no name."""
+    tensor = ir.tensor(np.ascontiguousarray(array))
+    return ir.Value(shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+
+
+def absent(graph: ir.Graph) -> ir.Value:
+    """The float tensor of no elements that all absent operands of ``graph`` share."""
+    for value in graph.initializers.values():
+        tensor = None if value.is_graph_input() else value.const_value
+        if tensor is not None and tensor.dtype == ir.DataType.FLOAT and tensor.shape.dims == (0,):
+            return value
+    value = initializer(np.zeros(0, np.float32))
+    register(graph, value, "absent")
+    return value
+
+
+def register(graph: ir.Graph, value: ir.Value, name: str) -> None:
+    """Makes ``value`` an initializer of ``graph`` under ``name`` or, where taken, the next free ``name_1``..."""
+    value.name = free_name(name, set(ir.convenience.create_value_mapping(graph)))
+    graph.register_initializer(value)
+
+
+def free_name(wanted: str, taken: set[str]) -> str:
+    """``wanted``, or the first of ``wanted_1``, ``wanted_2``... that is not ``taken``."""
+    name, count = wanted, 0
+    while name in taken:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name
+
+
+def drop_unused(value: ir.Value | None) -> None:
+    """Removes ``value`` and what only it needed: nodes without another reader, initializers without any."""
+    if value is None or value.uses() or value.is_graph_output():
+        return
+    node = value.producer()
+    if node is None:
+        if value.is_initializer() and not value.is_graph_input() and value.graph is not None:
+            assert value.name is not None
+            del value.graph.initializers[value.name]
+        return
+    if any(output.uses() or output.is_graph_output() for output in node.outputs):
+        return
+    inputs = list(node.inputs)
+    graph_of(node).remove(node, safe=True)
+    for needed in inputs:
+        drop_unused(needed)
+
+
+def graph_of(node: ir.Node) -> ir.Graph:
+    """The graph that ``node`` is in."""
+    assert isinstance(node.graph, ir.Graph), f"{node.name} is in no graph"
+    return node.graph

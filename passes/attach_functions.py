@@ -1,0 +1,44 @@
+"""model  ->  model with one function of standard operators for each operator of ours that it uses.
+
+With it any onnxruntime from 1.17 on runs the file without our library: right, but neither small nor fast.
+"""
+
+import onnx_ir as ir
+
+from qcompile.errors import ModelError
+from qcompile.functions import OLDEST_OPSET, function_body
+from qcompile.ops import DOMAIN
+from qcompile.passes._operands import fused_nodes
+
+
+class AttachFunctions(ir.passes.InPlacePass):
+    """Adds the bodies of the operators of ours that are in use.
+
+    Requires: standard operators of opset 18 or later; ModelError otherwise.
+    Ensures: each operator of ours has a body.
+    Leaves alone: a model without our operators.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Adds the missing bodies, in the model's own opset."""
+        missing = _missing(model)
+        opset = model.graph.opset_imports.get("", 0)
+        if missing and opset < OLDEST_OPSET:
+            raise ModelError(
+                f"the model's opset is {opset}, the function bodies need {OLDEST_OPSET}. "
+                f"Export it again with opset {OLDEST_OPSET} or later, or compile without function bodies."
+            )
+        for operator in missing:
+            function = ir.serde.deserialize_function(function_body(operator, opset))
+            model.functions[function.identifier()] = function
+        return ir.passes.PassResult(model, modified=bool(missing))
+
+    def ensures(self, model: ir.Model) -> None:
+        """Raises PostconditionError if an operator has no body."""
+        if missing := _missing(model):
+            raise ir.passes.PostconditionError(f"no function body of {missing}")
+
+
+def _missing(model: ir.Model) -> list[str]:
+    used = {node.op_type for node in fused_nodes(model)}
+    return sorted(used - {name for domain, name, _ in model.functions if domain == DOMAIN})

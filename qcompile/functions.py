@@ -1,0 +1,94 @@
+"""The operators as ONNX functions of standard operators: what makes a packed file run without our library.
+
+Each body is copied into every file that uses its operator, so value names are short. onnxruntime evaluates all
+that depends on initializers alone when the session is created; MatMul or Conv, Mul and Add remain.
+"""
+
+import onnx
+import onnx.parser
+
+from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
+
+OLDEST_OPSET = 18  # BitwiseAnd and the axes of ReduceProd are from 18
+
+# A byte is split into 8 floats 0 or 1; the stream of those is cut to length, then each row of `bits` of them is
+# multiplied by the powers of two. Float is exact here: an index is at most 255.
+_DECODE = """
+  zero = Constant <value_ints = [0]> ()
+  one = Constant <value_ints = [1]> ()
+  rest = Constant <value_ints = [-1]> ()
+  width = Constant <value_int : int = @bits> ()
+  shape = Constant <value_ints : ints = @weight_shape> ()
+  masks = Constant <value = uint8[8] {1, 2, 4, 8, 16, 32, 64, 128}> ()
+  bytes = Unsqueeze (indices, one)
+  masked = BitwiseAnd (bytes, masks)
+  bit = Sign (masked)
+  digit = Cast <to = 1> (bit)
+  stream = Reshape (digit, rest)
+  count = ReduceProd (shape)
+  length = Mul (count, width)
+  used = Slice (stream, zero, length)
+  last = Reshape (width, one)
+  rows = Concat <axis = 0> (rest, last)
+  digits = Reshape (used, rows)
+  power = Cast <to = 1> (masks)
+  powers = Slice (power, zero, last)
+  number = MatMul (digits, powers)
+  index = Cast <to = 7> (number)
+  books = Shape <end = 1> (codebook)
+  split = Concat <axis = 0> (books, rest)
+  choice = Reshape (index, split)
+  flat = GatherElements <axis = 1> (codebook, choice)
+  weight = Reshape (flat, shape)
+"""
+
+# An absent operand has no elements: one neutral element is appended, and max(size, 1) elements are kept.
+_EPILOGUE = """
+  unit = Constant <value_floats = [1.0]> ()
+  units = Concat <axis = 0> (scale, unit)
+  sizes = Shape (scale)
+  keeps = Max (sizes, one)
+  factor = Slice (units, zero, keeps)
+  none = Constant <value_floats = [0.0]> ()
+  nones = Concat <axis = 0> (bias, none)
+  sizeb = Shape (bias)
+  keepb = Max (sizeb, one)
+  offset = Slice (nones, zero, keepb)
+"""
+
+_MATMUL = f"""
+<opset_import: ["" : OPSET], domain: "{DOMAIN}">
+{CODEBOOK_MATMUL} <bits, weight_shape> (x, indices, codebook, scale, bias) => (y) {{
+  {_DECODE}
+  columns = Transpose (weight)
+  product = MatMul (x, columns)
+  {_EPILOGUE}
+  scaled = Mul (product, factor)
+  y = Add (scaled, offset)
+}}
+"""
+
+# Channels are axis 1 of a convolution: factor and offset become [n, 1] or [n, 1, 1], a 1 for each stride.
+_CONV = f"""
+<opset_import: ["" : OPSET], domain: "{DOMAIN}">
+{CODEBOOK_CONV} <bits, weight_shape, strides, pads, dilations, group>
+(x, indices, codebook, scale, bias) => (y) {{
+  {_DECODE}
+  product = Conv <strides : ints = @strides, pads : ints = @pads, dilations : ints = @dilations,
+                  group : int = @group> (x, weight)
+  {_EPILOGUE}
+  steps = Constant <value_ints : ints = @strides> ()
+  ones = Sign (steps)
+  column = Concat <axis = 0> (rest, ones)
+  factors = Reshape (factor, column)
+  offsets = Reshape (offset, column)
+  scaled = Mul (product, factors)
+  y = Add (scaled, offsets)
+}}
+"""
+_BODIES = {CODEBOOK_MATMUL: _MATMUL, CODEBOOK_CONV: _CONV}
+
+
+def function_body(operator: str, opset: int) -> onnx.FunctionProto:
+    """The body of CodebookMatMul or CodebookConv in standard operators of ``opset``, 18 or later."""
+    return onnx.parser.parse_function(_BODIES[operator].replace("OPSET", str(opset)))

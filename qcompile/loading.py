@@ -1,0 +1,170 @@
+"""Reads an ONNX file that anyone may have written: bounded, and from the model's own folder only.
+
+A file can name external data anywhere on the machine, claim sizes it does not have, or be no ONNX at all. Each of
+these is a ModelError here, before any other code sees the model.
+"""
+
+import math
+import os
+import pathlib
+import stat
+from collections.abc import Iterator
+
+import google.protobuf.message
+import onnx
+import onnx.checker
+import onnx.helper
+
+from qcompile.errors import ModelError
+
+MAX_BYTES = 2**31 - 1  # of one file, and of all external data; protobuf itself reads no more
+PARTS_OF_A_BYTE = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}  # bits of an element
+EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
+
+
+def load_model(path: str | pathlib.Path) -> onnx.ModelProto:
+    """The model in the file ``path``, external data included, accepted by ONNX's checker.
+
+    Raises ModelError if it is no ONNX model, damaged, too large, or has data outside its own folder.
+    """
+    path = pathlib.Path(path)
+    data = read_bounded(path)
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except google.protobuf.message.DecodeError as error:
+        raise ModelError(f"{path}: not an ONNX model, or cut short: {error}") from error
+    if not model.HasField("graph") or not model.opset_import:
+        raise ModelError(f"{path}: not an ONNX model: there is no graph in it")
+    check_supported(str(path), model)
+    budget = MAX_BYTES
+    for tensor in list(_tensors(model)):
+        budget -= _resolve(path, tensor, budget)
+        _check_size(path, tensor)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise ModelError(f"{path}: the ONNX checker refuses it: {error}") from error
+    return model
+
+
+def read_bounded(path: pathlib.Path, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of the regular file ``path``.
+
+    Raises ModelError if it cannot be read, is a pipe or device, or has more than ``limit`` bytes.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not make us wait for its writer
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ModelError(f"{path}: not a regular file")
+        if found.st_size > limit:
+            raise ModelError(f"{path}: {found.st_size} bytes, at most {limit} are read")
+        return file.read(limit)
+
+
+def check_supported(where: str, model: onnx.ModelProto) -> None:
+    """Raises ModelError for what the passes would lose without a word."""
+    if model.graph.sparse_initializer:
+        raise ModelError(f"{where}: sparse initializers are not supported. Export it again with dense ones.")
+    if model.training_info:
+        raise ModelError(f"{where}: it holds a training graph. Export it again for inference.")
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of ``model``: of its graph, of subgraphs and of functions."""
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        for node in function.node:
+            yield from _node_tensors(node)
+
+
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        yield from _node_tensors(node)
+
+
+def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
+    """The tensors in the attributes of ``node``; protobuf limits how deep subgraphs nest."""
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _graph_tensors(graph)
+
+
+def _resolve(path: pathlib.Path, tensor: onnx.TensorProto, budget: int) -> int:
+    """Reads the external data of ``tensor`` into it; the bytes that were read."""
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        if tensor.external_data:
+            raise ModelError(f"{path}: tensor {tensor.name} names external data but is not external")
+        return 0
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    if unknown := set(entries) - EXTERNAL_KEYS:
+        raise ModelError(f"{path}: tensor {tensor.name} has external data with unknown keys {sorted(unknown)}")
+    where = f"{path}: external data of tensor {tensor.name}"
+    target = _contained(where, path, entries.get("location", ""))
+    offset, wanted = _number(where, entries.get("offset", "0")), _byte_count(where, tensor)
+    length = _number(where, entries.get("length", str(wanted)))
+    if length != wanted or length > budget:
+        raise ModelError(f"{where} has {length} bytes, wanted {wanted} and at most {budget}")
+    data = read_bounded(target)[offset : offset + length]
+    if len(data) != length:
+        raise ModelError(f"{where} ends after {len(data)} of {length} bytes. Was {target.name} cut?")
+    tensor.raw_data = data
+    tensor.ClearField("external_data")
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    return length
+
+
+def _contained(where: str, model_path: pathlib.Path, location: str) -> pathlib.Path:
+    """The file ``location`` names, links resolved, if it is inside the folder of the model."""
+    folder = model_path.resolve().parent
+    if not location or "\0" in location or "\\" in location or pathlib.PurePosixPath(location).is_absolute():
+        raise ModelError(f"{where}: {location!r} is no path relative to the model")
+    try:
+        target = (folder / location).resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{where}: {location!r} cannot be found") from error
+    if not target.is_relative_to(folder):
+        raise ModelError(f"{where}: {location!r} is outside the model's folder")
+    return target
+
+
+def _number(where: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ModelError(f"{where}: offset or length is {text[:40]!r}")
+    return int(text)
+
+
+def _byte_count(where: str, tensor: onnx.TensorProto) -> int:
+    """The bytes that the elements of ``tensor`` take as raw data."""
+    if tensor.data_type in (onnx.TensorProto.STRING, onnx.TensorProto.UNDEFINED) or min(tensor.dims, default=0) < 0:
+        raise ModelError(f"{where}: its type or shape {list(tensor.dims)} cannot be external")
+    try:
+        name = onnx.TensorProto.DataType.Name(tensor.data_type)
+    except ValueError as error:
+        raise ModelError(f"{where}: there is no element type {tensor.data_type}") from error
+    bits = PARTS_OF_A_BYTE.get(name, 0)
+    if not bits:
+        bits = 8 * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return -(-math.prod(tensor.dims) * bits // 8)
+
+
+def _check_size(path: pathlib.Path, tensor: onnx.TensorProto) -> None:
+    """Raises ModelError unless ``tensor`` holds as many bytes as its shape and type say."""
+    if not tensor.HasField("raw_data"):
+        return  # the checker counts the elements of the typed fields
+    where = f"{path}: tensor {tensor.name}"
+    wanted = _byte_count(where, tensor)
+    if len(tensor.raw_data) != wanted:
+        raise ModelError(f"{where} {list(tensor.dims)} has {len(tensor.raw_data)} bytes, wanted {wanted}. Was it cut?")
