@@ -1,8 +1,6 @@
 """Times a packed file against the float one: interleaved in one run, so that a drifting clock hits all alike."""
 
-import dataclasses
 import io
-import json
 import pathlib
 import statistics
 import time
@@ -20,6 +18,7 @@ import rich.table
 
 from qcompile import ops, runtime
 from qcompile.errors import QCompileError
+from qcompile.json_text import to_json
 from qcompile.packed_model import read_onnx
 from qcompile.verification import seeded_inputs
 
@@ -57,7 +56,7 @@ class Benchmark:
 
     def as_json(self) -> str:
         """The benchmark as a JSON object."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        return to_json(self)
 
     def as_text(self) -> str:
         """The benchmark as a table for a terminal."""

@@ -72,7 +72,7 @@ def worst_ratio(found: Array, wanted: Bounded) -> float:
     difference = np.abs(found - wanted.value)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(difference == 0, 0.0, difference / wanted.error)
-    return float(np.nan_to_num(ratio, nan=np.inf).max(initial=0.0))
+    return float(np.where(np.isnan(ratio), np.inf, ratio).max(initial=0.0))
 
 
 def _largest_difference(found: Array, wanted: Bounded) -> float:

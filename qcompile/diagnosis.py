@@ -1,14 +1,13 @@
 """What this machine has: versions, the kernel library, instruction sets, kernels."""
 
-import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 from dataclasses import dataclass
 
 from qcompile import __version__, runtime
 from qcompile.errors import QCompileError
+from qcompile.json_text import to_json
 
 PACKAGES = ("onnxruntime", "onnx", "onnx-ir", "numpy", "torch", "onnxscript")
 
@@ -30,7 +29,7 @@ class Diagnosis:
 
     def as_json(self) -> str:
         """The diagnosis as a JSON object."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        return to_json(self)
 
     def as_text(self) -> str:
         """The diagnosis as lines for a terminal."""

@@ -1,8 +1,6 @@
 """Tells, for each layer of a packed file, what it costs; everything is counted in the file itself."""
 
-import dataclasses
 import io
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import rich.table
 from onnx import numpy_helper
 
 from qcompile.errors import ModelError
+from qcompile.json_text import to_json
 from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers, read_onnx
 
 FLOAT_BITS = 32
@@ -76,11 +75,7 @@ class Report:
 
     def as_json(self) -> str:
         """The report as a JSON object."""
-        data = dataclasses.asdict(self) | {"file_ratio": self.file_ratio}
-        for layer in data["layers"]:
-            if layer["weight_sqnr_db"] == float("inf"):
-                layer["weight_sqnr_db"] = "inf"  # JSON has no infinity
-        return json.dumps(data, indent=2, allow_nan=False)
+        return to_json(self, file_ratio=self.file_ratio)
 
     def as_text(self) -> str:
         """The report as a table for a terminal."""
@@ -215,11 +210,12 @@ def _printable(name: str) -> str:
 
 
 def _totals(report: Report) -> list[str]:
+    overhead = report.file_bytes - report.payload_bytes
     lines = [
         f"{report.weights:,} packed weights, {report.other_parameters:,} other parameters, "
         f"{report.codebook_entries:,} codebook entries",
         f"payload   {report.payload_bytes:,} bytes in the file; the formula counts {report.formula_bytes:,.1f}",
-        f"file      {report.file_bytes:,} bytes, {report.file_bytes - report.payload_bytes:,} of it graph, functions, plan",
+        f"file      {report.file_bytes:,} bytes, {overhead:,} of it graph, functions, plan",
         f"ratio     {report.compression_ratio:.2f} by the formula (32-bit floats)",
     ]
     if report.file_ratio is not None:

@@ -1,7 +1,6 @@
 """Re-derives what a packed file claims: its bytes, and that every way to run it gives the reference's numbers."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ import onnx
 from qcompile import ops, reference, runtime
 from qcompile.comparison import Comparison, compare, worst_ratio
 from qcompile.errors import DataError, ModelError, QCompileError
+from qcompile.json_text import to_json
 from qcompile.packed_model import embedded_plan, packed_layers, read_onnx
 
 Array = npt.NDArray[Any]
@@ -43,7 +43,7 @@ class Verification:
 
     def as_json(self) -> str:
         """The verification as a JSON object."""
-        return json.dumps(dataclasses.asdict(self) | {"passed": self.passed}, indent=2)
+        return to_json(self, passed=self.passed)
 
     def as_text(self) -> str:
         """The verification as lines for a terminal, the verdict last."""
