@@ -1,0 +1,94 @@
+"""Verification must pass what is right and fail what is wrong: each lie is told once."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from qcompile.errors import DataError, QCompileError
+from qcompile.runtime import runtime_info
+from qcompile.verification import STOCK, evaluate_in_chunks, seeded_inputs, verify_file
+
+
+def test_verifies_stock_onnxruntime_and_every_isa(packed_path):
+    result = verify_file(packed_path)
+    assert result.passed
+    assert [c.backend for c in result.comparisons] == [STOCK, *(f"kernels, {isa}" for isa in runtime_info().isas)]
+    assert runtime_info().isas[-1] == "scalar"
+    for comparison in result.comparisons:
+        assert 0 < comparison.worst_ratio <= 1
+        assert 0 < comparison.worst_layer_ratio <= 1
+        assert comparison.samples == 16
+    assert json.loads(result.as_json())["passed"] is True
+    assert result.as_text().endswith("packed.onnx: verified")
+
+
+def test_given_inputs_are_used_and_batches_over_the_chunk_agree(packed_path, packed_model):
+    x = np.random.default_rng(3).standard_normal((1001, 2, 7, 7)).astype(np.float32)
+    result = verify_file(packed_path, inputs={"input": x})
+    assert result.passed
+    assert {c.samples for c in result.comparisons} == {1001}
+    whole = evaluate_in_chunks(packed_model.proto, {"input": x})[0]
+    last = evaluate_in_chunks(packed_model.proto, {"input": x[-1:]})[0]
+    np.testing.assert_allclose(whole.value[-1:], last.value, rtol=1e-12, atol=0)  # float64, other summation order
+
+
+def test_a_function_body_that_computes_something_else_fails(packed_model, tmp_path):
+    function = packed_model.proto.functions[1]
+    next(node for node in function.node if node.op_type == "Add").op_type = "Sub"
+    result = verify_file(packed_model.save(tmp_path / "packed.onnx"))
+    assert not result.passed
+    assert {c.backend for c in result.comparisons if not c.passed} == {STOCK}
+    assert result.comparisons[0].worst_layer == "fc"
+    assert "NOT VERIFIED" in result.as_text()
+
+
+def test_the_plan_is_held_against_the_bytes(packed_model, tmp_path):
+    packed_model.plan(conv=(3, 8), fc=(1, 2))
+    path = tmp_path / "packed.onnx"
+    assert "fc: 1 bits as planned" in verify_file(packed_model.save(path)).claims
+    del packed_model.proto.metadata_props[:]
+    packed_model.plan(conv=(2, 4), gone=(1, 2))
+    result = verify_file(packed_model.save(path))
+    assert not result.passed
+    assert any("conv: planned 2 bits and 4 entries" in failure for failure in result.failures)
+    assert any("gone: planned with 1 bits, is no packed layer" in failure for failure in result.failures)
+
+
+def test_without_function_bodies_only_kernels_are_compared(packed_model, tmp_path):
+    del packed_model.proto.functions[:]
+    result = verify_file(packed_model.save(tmp_path / "packed.onnx"))
+    assert result.passed
+    assert STOCK not in {c.backend for c in result.comparisons}
+
+
+def test_an_operator_without_a_rule_leaves_the_layers_check(packed_model, tmp_path):
+    packed_model.node("relu").op_type = "Softplus"
+    result = verify_file(packed_model.save(tmp_path / "packed.onnx"))
+    assert result.passed
+    assert all(c.worst_ratio is None and c.worst_layer_ratio <= 1 for c in result.comparisons)
+
+
+def test_tells_the_difference_to_the_float_model(packed_path, float_path):
+    result = verify_file(packed_path, against=float_path)
+    assert result.passed
+    assert 0 < result.float_difference < 10
+
+
+def test_inputs_that_do_not_fit_are_an_error(packed_path):
+    with pytest.raises(DataError, match="share one batch size"):
+        verify_file(packed_path, inputs={})
+    with pytest.raises(QCompileError):
+        verify_file(packed_path, inputs={"input": np.zeros((2, 3, 7, 7), np.float32)})
+    with pytest.raises(QCompileError, match="input"):
+        verify_file(packed_path, inputs={"other": np.zeros((2, 2, 7, 7), np.float32)})
+
+
+def test_made_up_inputs_repeat_and_a_free_size_must_be_given(packed_model):
+    first, second = seeded_inputs(packed_model.proto), seeded_inputs(packed_model.proto)
+    np.testing.assert_array_equal(first["input"], second["input"])
+    assert first["input"].shape == (16, 2, 7, 7)
+    packed_model.proto.graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info("input", 1, ["batch", 2, "h", 7]))
+    with pytest.raises(DataError, match="give it: --inputs"):
+        seeded_inputs(packed_model.proto)
