@@ -1,0 +1,61 @@
+#include "base/isa.h"
+
+#include <cstdlib>
+
+namespace qc {
+namespace {
+
+constexpr const char* kForceVariable = "QCOMPILE_FORCE_ISA";
+
+// __builtin_cpu_supports also asks the operating system (xgetbv) whether it saves the wide registers.
+std::vector<Isa> detect() {
+  std::vector<Isa> found;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  if (avx2 && avx512) found.push_back(Isa::avx512);
+  if (avx2) found.push_back(Isa::avx2);
+#endif
+  found.push_back(Isa::scalar);
+  return found;
+}
+
+std::string names(const std::vector<Isa>& isas) {
+  std::string text;
+  for (Isa isa : isas) text += (text.empty() ? "" : ", ") + std::string(isa_name(isa));
+  return text;
+}
+
+}  // namespace
+
+const char* isa_name(Isa isa) {
+  switch (isa) {
+    case Isa::avx512:
+      return "avx512";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::scalar:
+      break;
+  }
+  return "scalar";
+}
+
+const std::vector<Isa>& available_isas() {
+  static const std::vector<Isa> isas = detect();
+  return isas;
+}
+
+std::string choose_isa(Isa* chosen) {
+  const char* forced = std::getenv(kForceVariable);
+  *chosen = available_isas().front();
+  if (forced == nullptr || *forced == '\0') return "";
+  for (Isa isa : available_isas()) {
+    if (std::string(forced) == isa_name(isa)) return *chosen = isa, "";
+  }
+  return std::string(kForceVariable) + " is '" + forced + "'; this machine has: " + names(available_isas()) +
+         ". Unset it, or name one of these";
+}
+
+}  // namespace qc

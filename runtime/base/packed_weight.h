@@ -1,0 +1,43 @@
+// The rules of docs/packed-format.md, section 3, for the weight of one node. Knows no onnxruntime.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/packed_rows.h"
+#include "base/shape.h"
+
+namespace qc {
+
+enum class ElementType { float32, uint8, other };
+
+// An input of a node as it was found.
+struct Operand {
+  bool constant = false;  // an initializer; the rest is meaningful only then
+  ElementType type = ElementType::other;
+  Shape shape;
+  const void* data = nullptr;  // as many elements as the shape says
+};
+
+// What a node says about its weight: nothing in it has been checked.
+struct WeightClaim {
+  std::optional<int64_t> format_version;
+  std::optional<int64_t> bits;
+  std::optional<Shape> weight_shape;
+  Operand indices, codebook, scale, bias;
+};
+
+// A weight that keeps the rules. Points into the operands of the claim.
+struct PackedWeight {
+  PackedRows rows = {};  // [outputs, rows.columns]
+  size_t outputs = 0;
+  Shape shape;
+  const float* scale = nullptr;  // null: absent
+  const float* bias = nullptr;   // null: absent
+};
+
+// Fills *weight, or returns a message that says what is wrong, what was found and what is wanted.
+std::string check_packed_weight(const WeightClaim& claim, PackedWeight* weight);
+
+}  // namespace qc

@@ -1,0 +1,38 @@
+// Packed weight times x on all threads: what the operators run. Knows no onnxruntime.
+//
+// Work is cut into tasks in the same way whatever the number of threads, and no sum is split between tasks:
+// so the bits of a result do not depend on threads.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "base/packed_weight.h"
+#include "compute/panels.h"
+#include "kernels/codebook_gemm/dispatch.h"
+#include "kernels/codebook_gemv/dispatch.h"
+
+namespace qc {
+
+// Calls task(i) once for each i in [0, count), in any order, perhaps on several threads; returns when all are
+// done. Tasks do not throw.
+using Parallel = std::function<void(size_t count, const std::function<void(size_t)>& task)>;
+
+// Where row i at position p goes: p counts through images, and within an image.
+struct Output {
+  float* y;
+  size_t positions_per_image;
+  size_t image_stride, row_stride, position_stride;
+};
+
+// y[p, i] = (W x[p])[i] * scale[i] + bias[i] for m vectors x [m, columns]; m is 1 to kGemvVectors, y [m,
+// outputs]. Throws std::bad_alloc.
+void multiply_vectors(const CodebookGemv& kernel, const PackedWeight& weight, size_t m, const float* x,
+                      float* y, const Parallel& parallel);
+
+// The same for `positions` columns of panels, with the weight's rows divided evenly between `groups`.
+// Throws std::bad_alloc; takes at most 4 MiB of scratch memory.
+void multiply_panels(const CodebookGemm& kernel, const PackedWeight& weight, size_t groups, size_t positions,
+                     const Panels& panels, const Output& output, const Parallel& parallel);
+
+}  // namespace qc

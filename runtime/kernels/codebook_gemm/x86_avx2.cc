@@ -1,0 +1,82 @@
+#include "kernels/decode/x86_avx2.h"
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/codebook_gemm/codebook_gemm.h"
+
+namespace qc {
+namespace {
+
+constexpr size_t kRows = 4;  // 4 rows x 3 vectors: 12 sums, 3 of x and a broadcast weight fit 16 registers
+constexpr size_t kVectors = 3;
+constexpr size_t kPanelStride =
+    kGemmColumns + kLanes;  // not a power of two: rows fall into different cache sets
+
+template <size_t bits>
+void decode_row(const PackedRows& weight, size_t row, size_t column, size_t columns, float* decoded) {
+  const Codebook<bits> codebook = load_codebook<bits>(codebook_of_row(weight, row));
+  const Row<bits> source = row_at<bits>(weight, row, column);
+  const size_t chunks = (columns + kLanes - 1) / kLanes;
+  const size_t whole = source.whole_chunks(chunks);
+  for (size_t chunk = 0; chunk < whole; ++chunk)
+    _mm256_storeu_ps(decoded + chunk * kLanes, look_up<bits>(codebook, source.whole_chunk(chunk)));
+  for (size_t chunk = whole; chunk < chunks; ++chunk)
+    _mm256_storeu_ps(decoded + chunk * kLanes, look_up<bits>(codebook, source.last_chunk(chunk)));
+}
+
+// sums[rows, 8 * vectors] += weights[rows, columns] * x[columns, 8 * vectors]
+template <size_t rows, size_t vectors>
+void multiply_tile(const GemmBlock& block, const float* weights, const float* x, float* sums) {
+  __m256 sum[rows][vectors];
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t v = 0; v < vectors; ++v) sum[r][v] = _mm256_loadu_ps(sums + r * block.stride + v * kLanes);
+  for (size_t j = 0; j < block.columns; ++j) {
+    __m256 column[vectors];
+    for (size_t v = 0; v < vectors; ++v) column[v] = _mm256_loadu_ps(x + j * block.stride + v * kLanes);
+    for (size_t r = 0; r < rows; ++r) {
+      const __m256 w = _mm256_set1_ps(weights[r * kPanelStride + j]);
+      for (size_t v = 0; v < vectors; ++v) sum[r][v] = _mm256_fmadd_ps(w, column[v], sum[r][v]);
+    }
+  }
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t v = 0; v < vectors; ++v) _mm256_storeu_ps(sums + r * block.stride + v * kLanes, sum[r][v]);
+}
+
+template <size_t rows>
+void multiply_rows(const GemmBlock& block, const float* weights, const float* x, float* sums) {
+  size_t p = 0;
+  for (; p + kVectors * kLanes <= block.positions; p += kVectors * kLanes)
+    multiply_tile<rows, kVectors>(block, weights, x + p, sums + p);
+  const size_t left = (block.positions - p) / kLanes;
+  if (left == 2) multiply_tile<rows, 2>(block, weights, x + p, sums + p);
+  if (left == 1) multiply_tile<rows, 1>(block, weights, x + p, sums + p);
+}
+
+template <size_t bits>
+void multiply(const PackedRows& weight, const GemmBlock& block, const float* x, float* sums) {
+  alignas(64) float weights[kRows * kPanelStride];
+  for (size_t i = 0; i < block.rows;) {
+    const size_t left = block.rows - i;
+    const size_t rows = left >= kRows ? kRows : 1;
+    for (size_t r = 0; r < rows; ++r)
+      decode_row<bits>(weight, block.first_row + i + r, block.first_column, block.columns,
+                       weights + r * kPanelStride);
+    float* const row_sums = sums + i * block.stride;
+    if (rows == kRows) multiply_rows<kRows>(block, weights, x, row_sums);
+    if (rows == 1) multiply_rows<1>(block, weights, x, row_sums);
+    i += rows;
+  }
+}
+
+}  // namespace
+
+void codebook_gemm_avx2(const PackedRows& weight, const GemmBlock& block, const float* x, float* sums) {
+  constexpr codebook_gemm_fn kByBits[] = {multiply<1>, multiply<2>, multiply<3>, multiply<4>,
+                                          multiply<5>, multiply<6>, multiply<7>, multiply<8>};
+  kByBits[weight.bits - 1](weight, block, x, sums);
+}
+
+}  // namespace qc

@@ -1,0 +1,49 @@
+// CodebookConv (docs/packed-format.md): each block of output positions becomes a panel for codebook_gemm.
+#include "base/convolution.h"
+#include "ops/custom_op.h"
+#include "ops/operators.h"
+
+namespace qc {
+namespace {
+
+class CodebookConv {
+ public:
+  static constexpr const char* kName = "CodebookConv";
+  static constexpr size_t kInputs = 5;
+  static constexpr int kInputTypes[] = {ort::kFloat, ort::kUint8, ort::kFloat, ort::kFloat, ort::kFloat};
+  static constexpr int kOutputType = ort::kFloat;
+
+  explicit CodebookConv(const Node& node) {
+    refuse_if(check_packed_weight(node.weight_claim(), &weight_));
+    const ConvolutionClaim claim = {node.attribute_array("strides"), node.attribute_array("pads"),
+                                    node.attribute_array("dilations"), node.attribute("group")};
+    refuse_if(check_convolution(claim, weight_.shape, &convolution_));
+    Isa isa;
+    refuse_if(choose_isa(&isa));
+    kernel_ = get_codebook_gemm(isa);
+  }
+
+  void compute(const Call& call) const {
+    const Operand x = call.input(0);
+    if (x.type != ElementType::float32) throw Refusal("x is not float32");
+    ConvolutionSizes sizes;
+    refuse_if(check_convolution_input(convolution_, x.shape, &sizes));
+    auto* y = static_cast<float*>(call.output(sizes.y_shape));
+    const auto positions = static_cast<size_t>(sizes.output[0]) * static_cast<size_t>(sizes.output[1]);
+    const Output output = {y, positions, weight_.outputs * positions, positions, 1};
+    const ConvolutionPanels panels(static_cast<const float*>(x.data), convolution_, sizes);
+    multiply_panels(kernel_, weight_, convolution_.groups, sizes.batch * positions, panels, output,
+                    call.parallel());
+  }
+
+ private:
+  PackedWeight weight_;
+  Convolution convolution_;
+  CodebookGemm kernel_;
+};
+
+}  // namespace
+
+const ort::CustomOp* codebook_conv_op() { return CustomOpOf<CodebookConv>::get(); }
+
+}  // namespace qc

@@ -1,0 +1,63 @@
+// What the operators ask of onnxruntime, as C++: failures are exceptions here, and statuses at the border.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "base/onnxruntime_abi.h"
+#include "base/packed_weight.h"
+#include "base/shape.h"
+#include "compute/multiply.h"
+
+namespace qc {
+
+// Something a user can mend; the message is complete.
+class Refusal : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Throws a Refusal unless the message is empty.
+inline void refuse_if(const std::string& message) {
+  if (!message.empty()) throw Refusal(message);
+}
+
+// Runs `body`; what it throws becomes a status. Nothing passes the border of the library any other way.
+OrtStatus* as_status(const ort::Api* api, const std::function<void()>& body) noexcept;
+
+// Throws what a status says, and releases it.
+void check(const ort::Api* api, OrtStatus* status);
+
+// A node while its kernel is created.
+class Node {
+ public:
+  Node(const ort::Api* api, const OrtKernelInfo* info) : api_(api), info_(info) {}
+
+  std::string name() const;
+  std::optional<int64_t> attribute(const char* name) const;  // absent, or of another type: empty
+  std::optional<Shape> attribute_array(const char* name) const;
+  Operand operand(size_t input) const;
+  WeightClaim weight_claim() const;
+
+ private:
+  const ort::Api* api_;
+  const OrtKernelInfo* info_;
+};
+
+// One call of a kernel.
+class Call {
+ public:
+  Call(const ort::Api* api, OrtKernelContext* context) : api_(api), context_(context) {}
+
+  Operand input(size_t index) const;
+  void* output(const Shape& shape) const;
+  Parallel parallel() const;
+
+ private:
+  const ort::Api* api_;
+  OrtKernelContext* context_;
+};
+
+}  // namespace qc

@@ -1,0 +1,63 @@
+// RuntimeInfo: no inputs; a uint8 tensor with JSON in UTF-8 that says which kernels run here. The library
+// exports one symbol only, so Python asks through onnxruntime (docs/decisions/0003-runtime-info-operator.md).
+#include <algorithm>
+
+#include "base/isa.h"
+#include "ops/custom_op.h"
+#include "ops/operators.h"
+
+namespace qc {
+namespace {
+
+constexpr size_t kMaxBits = 8;
+
+std::string quoted(const std::string& text) { return "\"" + text + "\""; }  // our names need no escapes
+
+std::string as_json(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + quoted(name);
+  return "[" + text + "]";
+}
+
+// The kernels of both operators for bits 1 to 8. For CodebookMatMul, that of few rows of x, where the rows of
+// the weight are whole bytes; more rows run the kernel of CodebookConv.
+std::string kernels_as_json(Isa isa) {
+  constexpr size_t kWholeBytes = 8;  // columns
+  std::vector<std::string> matmul, conv;
+  for (size_t bits = 1; bits <= kMaxBits; ++bits) {
+    matmul.push_back(get_codebook_gemv(isa, bits, kWholeBytes).name);
+    conv.push_back(get_codebook_gemm(isa).name);
+  }
+  return "{\"CodebookMatMul\": " + as_json(matmul) + ", \"CodebookConv\": " + as_json(conv) + "}";
+}
+
+class RuntimeInfo {
+ public:
+  static constexpr const char* kName = "RuntimeInfo";
+  static constexpr size_t kInputs = 0;
+  static constexpr int kInputTypes[] = {ort::kUint8};  // none is asked for
+  static constexpr int kOutputType = ort::kUint8;
+
+  explicit RuntimeInfo(const Node&) {
+    Isa isa;
+    refuse_if(choose_isa(&isa));
+    std::vector<std::string> isas;
+    for (Isa available : available_isas()) isas.push_back(isa_name(available));
+    json_ = "{\"version\": " + quoted(QC_VERSION) + ", \"isas\": " + as_json(isas) +
+            ", \"isa\": " + quoted(isa_name(isa)) + ", \"kernels\": " + kernels_as_json(isa) + "}";
+  }
+
+  void compute(const Call& call) const {
+    auto* bytes = static_cast<uint8_t*>(call.output({static_cast<int64_t>(json_.size())}));
+    std::copy(json_.begin(), json_.end(), bytes);
+  }
+
+ private:
+  std::string json_;
+};
+
+}  // namespace
+
+const ort::CustomOp* runtime_info_op() { return CustomOpOf<RuntimeInfo>::get(); }
+
+}  // namespace qc
