@@ -120,8 +120,9 @@ def _nothing_found(left_alone: list[tuple[str, str]]) -> str:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_alone)
         return f"no codebook weight of the model can be packed. {found}"
     return (
-        "the model has no codebook weight. Looked for MatMul, Gemm or Conv whose weight is Gather(codebook [K], indices) "
-        "or GatherElements(codebook [groups, K], indices, axis=1) of constants. Was the network compressed before export?"
+        "the model has no codebook weight. Looked for MatMul, Gemm or Conv whose weight is a lookup of constants: "
+        "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1). "
+        "Was the network compressed before export?"
     )
 
 

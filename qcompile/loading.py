@@ -48,10 +48,10 @@ def load_model(path: str | pathlib.Path) -> onnx.ModelProto:
     return model
 
 
-def read_bounded(path: pathlib.Path, limit: int = MAX_BYTES) -> bytes:
-    """The bytes of the regular file ``path``.
+def read_bounded(path: pathlib.Path, offset: int = 0, length: int | None = None) -> bytes:
+    """``length`` bytes, or all, of the regular file ``path`` from ``offset`` on: fewer where it ends before.
 
-    Raises ModelError if it cannot be read, is a pipe or device, or has more than ``limit`` bytes.
+    Raises ModelError if it cannot be read, is a pipe or device, or all of it would be more than ``MAX_BYTES``.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not make us wait for its writer
@@ -61,9 +61,10 @@ def read_bounded(path: pathlib.Path, limit: int = MAX_BYTES) -> bytes:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise ModelError(f"{path}: not a regular file")
-        if found.st_size > limit:
-            raise ModelError(f"{path}: {found.st_size} bytes, at most {limit} are read")
-        return file.read(limit)
+        if length is None and found.st_size > MAX_BYTES:
+            raise ModelError(f"{path}: {found.st_size} bytes, at most {MAX_BYTES} are read")
+        file.seek(offset)
+        return file.read(MAX_BYTES if length is None else min(length, found.st_size))
 
 
 def check_supported(where: str, model: onnx.ModelProto) -> None:
@@ -93,13 +94,17 @@ def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 def _node_tensors(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
     """The tensors in the attributes of ``node``; protobuf limits how deep subgraphs nest."""
     for attribute in node.attribute:
+        yield from attribute.tensors
+        for sparse in attribute.sparse_tensors:
+            yield from (sparse.values, sparse.indices)
+        for graph in attribute.graphs:
+            yield from _graph_tensors(graph)
         if attribute.HasField("t"):
             yield attribute.t
-        yield from attribute.tensors
-        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-            yield from (sparse.values, sparse.indices)
-        for graph in (attribute.g, *attribute.graphs):
-            yield from _graph_tensors(graph)
+        if attribute.HasField("sparse_tensor"):
+            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+        if attribute.HasField("g"):
+            yield from _graph_tensors(attribute.g)
 
 
 def _resolve(path: pathlib.Path, tensor: onnx.TensorProto, budget: int) -> int:
@@ -117,7 +122,7 @@ def _resolve(path: pathlib.Path, tensor: onnx.TensorProto, budget: int) -> int:
     length = _number(where, entries.get("length", str(wanted)))
     if length != wanted or length > budget:
         raise ModelError(f"{where} has {length} bytes, wanted {wanted} and at most {budget}")
-    data = read_bounded(target)[offset : offset + length]
+    data = read_bounded(target, offset, length)
     if len(data) != length:
         raise ModelError(f"{where} ends after {len(data)} of {length} bytes. Was {target.name} cut?")
     tensor.raw_data = data
@@ -157,7 +162,8 @@ def _byte_count(where: str, tensor: onnx.TensorProto) -> int:
     bits = PARTS_OF_A_BYTE.get(name, 0)
     if not bits:
         bits = 8 * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
-    return -(-math.prod(tensor.dims) * bits // 8)
+    elements: int = math.prod(tensor.dims)
+    return -(-elements * bits // 8)
 
 
 def _check_size(path: pathlib.Path, tensor: onnx.TensorProto) -> None:
