@@ -10,6 +10,7 @@ from qcompile.comparison import Comparison, compare
 from qcompile.compiler import compile_file
 from qcompile.datasets import Dataset, load
 from qcompile.errors import QCompileError
+from qcompile.extras import require_training
 from qcompile.inference import error_percent
 from qcompile.packed_model import read_onnx
 from qcompile.report import report_file
@@ -36,9 +37,9 @@ def run_demo(folder: pathlib.Path) -> Iterator[str]:
 
     Raises QCompileError if torch is missing or the backends disagree.
     """
-    _require_torch()
+    require_training("the demo")
     dataset = load("digits", folder)
-    results = []
+    results: list[DemoResult] = []
     for name, recipe in RECIPES.items():
         yield f"\n== {name}: learning by recipe {recipe} =="
         plan = _learn(recipe, folder / name, folder / next(iter(RECIPES)) / "reference.safetensors")
@@ -50,13 +51,6 @@ def run_demo(folder: pathlib.Path) -> Iterator[str]:
     yield _closing(folder, results)
     if not all(result.agree for result in results):
         raise QCompileError("torch, onnxruntime and our kernels disagree: see the lines that say FAILED")
-
-
-def _require_torch() -> None:
-    try:
-        import qcompile.frontend.run
-    except ModuleNotFoundError as error:
-        raise QCompileError(f"the demo needs {error.name}: pip install 'qcompile[train]'") from error
 
 
 def _learn(recipe: str, folder: pathlib.Path, reference: pathlib.Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ CORE = BASE | {"__init__", "packed_model", "reference", "comparison", "json_text
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
+    "extras": {"errors"},
     "files": set(),
     "json_text": set(),
     "packing": {"errors"},

@@ -36,6 +36,7 @@ def torch_outputs(folder: Path, network_name: str, images: npt.NDArray[np.float3
     Raises DataError as ``load_learned`` does.
     """
     network, _ = load_learned(folder, network_name)
+    tensor = torch.from_numpy(images)
     with torch.no_grad():
-        parts = [network(batch) for batch in torch.from_numpy(images).split(BATCH)]
+        parts = [network(tensor[start : start + BATCH]) for start in range(0, len(tensor), BATCH)]
     return torch.cat(parts).numpy()
