@@ -29,8 +29,8 @@ class ReferenceSettings:
 class LearningSettings:
     """How one L step trains. ``learning_rate_decay`` acts from one L step to the next, not inside one."""
 
-    epochs: int = 10
-    first_epochs: int = 20
+    epochs: int = 6
+    first_epochs: int = 12
     optimization: Optimization = field(default_factory=lambda: Optimization(0.09, 0.98))
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ def select_codebooks(network: nn.Module, rules: LayerRules) -> dict[str, Codeboo
     Raises RecipeError if a pattern matches no layer, or none that an earlier one has not taken, or if no weight is
     left to compress.
     """
-    layers = _candidate_layers(network)
+    layers = candidate_layers(network)
     taken = {layer: _first_match(layer, rules) for layer in layers}
     for pattern in rules:
         _check_used(pattern, layers, taken)
@@ -34,8 +34,8 @@ def select_codebooks(network: nn.Module, rules: LayerRules) -> dict[str, Codeboo
     return chosen
 
 
-def _candidate_layers(network: nn.Module) -> dict[str, str]:
-    """Parameter names by module names."""
+def candidate_layers(network: nn.Module) -> dict[str, str]:
+    """The parameter names of the weights that can be compressed, by module names, in the network's order."""
     layers: dict[str, str] = {}
     seen: set[int] = set()
     for name, module in network.named_modules():

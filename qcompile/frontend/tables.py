@@ -35,7 +35,7 @@ def read_table(kind: type[Value], table: object, where: str) -> Value:
 
 def write_table(value: object) -> str:
     """TOML text of a dataclass of the kind that ``read_table`` reads, every field written out."""
-    return "".join(line + "\n" for line in _lines(_as_table(value), ())).lstrip("\n")
+    return "".join(line + "\n" for line in _lines(as_table(value), ())).lstrip("\n")
 
 
 def _field_map(kind: Any) -> dict[str, "Field[Any]"]:
@@ -62,11 +62,12 @@ def _read_value(kind: Any, value: object, where: str) -> Any:
     return value
 
 
-def _as_table(value: Any) -> Any:
+def as_table(value: Any) -> Any:
+    """Dataclasses as dicts, all the way down: what TOML and JSON can hold."""
     if is_dataclass(value):
-        return {each.name: _as_table(getattr(value, each.name)) for each in fields(value)}
+        return {each.name: as_table(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
-        return {key: _as_table(item) for key, item in value.items()}
+        return {key: as_table(item) for key, item in value.items()}
     return value
 
 

@@ -25,7 +25,7 @@ class Optimization:
     """Stochastic gradient descent with Nesterov momentum. Raises RecipeError for a value out of range."""
 
     learning_rate: float = 0.1
-    learning_rate_decay: float = 0.95
+    learning_rate_decay: float = 0.93
     batch_size: int = 256
     momentum: float = 0.9
     weight_decay: float = 0.0

@@ -1,0 +1,44 @@
+"""The plan: what each layer became. Embedded in the exported model, and read by the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from qcompile.frontend.codebook_weight import CodebookWeight
+from qcompile.frontend.codebooks import Adaptive, Codebook, ScaledBinary, ScaledTernary
+from qcompile.frontend.selection import candidate_layers
+
+SCHEMA_VERSION = 1
+
+
+def describe_layers(
+    network: nn.Module, codebooks: Mapping[str, Codebook], weights: Mapping[str, CodebookWeight], method: str
+) -> list[dict[str, Any]]:
+    """A JSON object for each layer that could be compressed, in the network's order; those left alone have no bits."""
+    layers = []
+    for layer, name in candidate_layers(network).items():
+        shape = network.get_parameter(name).shape
+        size = {"name": layer or name, "parameter": name, "weight_shape": list(shape), "weight_count": shape.numel()}
+        if name in weights:
+            layers.append(size | _describe(codebooks[name], weights[name], method))
+        else:
+            layers.append(size | {"method": "float", "codebook": None, "entries": None, "bits": None, "groups": None})
+    return layers
+
+
+def _describe(codebook: Codebook, weight: CodebookWeight, method: str) -> dict[str, Any]:
+    groups, entries = weight.codebook.shape
+    kind = _kind(codebook)
+    return {"method": method, "codebook": kind, "entries": entries, "bits": weight.bits, "groups": groups}
+
+
+def _kind(codebook: Codebook) -> str:
+    match codebook:
+        case Adaptive():
+            return "adaptive"
+        case ScaledBinary():
+            return "scaled-binary"
+        case ScaledTernary():
+            return "scaled-ternary"
+    return type(codebook).__name__
