@@ -121,7 +121,7 @@ class Tools:
         return model
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tools():
     return Tools
 
