@@ -18,7 +18,7 @@ class FuseCodebookConv(ir.passes.InPlacePass):
     Requires: a model that the ONNX checker accepts; the shape of x where auto_pad is SAME_UPPER or SAME_LOWER.
     Ensures: no Conv that could be fused is left.
     Leaves alone: a kernel of three or more axes, a bias that is not constant, auto_pad SAME_* where a size is not
-    known, codebooks that do not follow the output channels; subgraphs.
+    known or with dilations, codebooks that do not follow the output channels; subgraphs.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -88,6 +88,8 @@ def _pads(
         return tuple(node.attributes.get_ints("pads", (0,) * 2 * len(kernel)))
     if mode == "VALID":
         return (0,) * 2 * len(kernel)
+    if max(dilations) > 1:  # runtimes do not agree on it: onnxruntime refuses it
+        raise LeftAloneError(f"auto_pad is {mode} with dilations {list(dilations)}. Write the pads out")
     sizes = [] if x.shape is None else [size for size in x.shape.dims[2:] if isinstance(size, int)]
     if len(sizes) != len(kernel):
         raise LeftAloneError(f"auto_pad is {mode} and the size of its input is not known")

@@ -16,7 +16,9 @@ def conv_model(tools, rng, shape, x_shape, *, entries=5, groups=1, bias=True, **
     if bias:
         tensors["conv.bias"] = rng.standard_normal(shape[0]).astype(np.float32)
         inputs.append("conv.bias")
-    return tools.make_model([*nodes, make_node("Conv", inputs, ["y"], name="node_conv", **attributes)], tensors, x_shape)
+    return tools.make_model(
+        [*nodes, make_node("Conv", inputs, ["y"], name="node_conv", **attributes)], tensors, x_shape
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_fuses_conv(tools, rng, shape, x_shape, groups, attributes, bias):
     tools.assert_same_numbers(before, after)
 
 
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=30, derandomize=True)
 @given(st.data())
 def test_auto_pad_same_means_what_onnxruntime_does(tools, data):
     axes = data.draw(st.integers(1, 2))
@@ -65,6 +67,7 @@ def test_auto_pad_same_means_what_onnxruntime_does(tools, data):
     [
         ((2, 1, 2, 2, 2), [1, 1, 3, 3, 3], {}, "its kernel has 3 axes"),
         ((2, 1, 3, 3), [1, 1, "h", 8], {"auto_pad": "SAME_UPPER"}, "SAME_UPPER and the size of its input is not known"),
+        ((2, 1, 3), [1, 1, 9], {"auto_pad": "SAME_LOWER", "dilations": [2]}, "SAME_LOWER with dilations [2]"),
     ],
 )
 def test_leaves_alone_and_says_why(tools, rng, shape, x_shape, attributes, reason):
