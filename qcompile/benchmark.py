@@ -19,7 +19,7 @@ import rich.table
 from qcompile import ops, runtime
 from qcompile.errors import QCompileError
 from qcompile.json_text import to_json
-from qcompile.packed_model import read_onnx
+from qcompile.loading import load_model
 from qcompile.verification import seeded_inputs
 
 Array = npt.NDArray[Any]
@@ -88,7 +88,7 @@ def bench_file(
 
     Raises QCompileError if a file is no model or the inputs do not fit it.
     """
-    model = read_onnx(path)
+    model = load_model(path)
     feeds = dict(inputs) if inputs is not None else _batch_of(seeded_inputs(model), batch)
     sessions = _sessions(path, model, against, threads)
     for name, session in sessions.items():

@@ -12,7 +12,7 @@ from qcompile.datasets import Dataset, load
 from qcompile.errors import QCompileError
 from qcompile.extras import require_training
 from qcompile.inference import error_percent
-from qcompile.packed_model import read_onnx
+from qcompile.loading import load_model
 from qcompile.report import report_file
 from qcompile.runtime import runtime_info
 from qcompile.verification import evaluate_in_chunks, verify_file
@@ -84,7 +84,7 @@ def _check_all(run: pathlib.Path, network: str, packed: pathlib.Path, dataset: D
     from qcompile.frontend.run_outputs import torch_outputs
 
     images = dataset.test_images
-    model = read_onnx(packed)
+    model = load_model(packed)
     feeds = {model.graph.input[0].name: images}
     wanted = evaluate_in_chunks(model, feeds)
     by_torch = compare("torch, decoded weights", [torch_outputs(run, network, images)], wanted)

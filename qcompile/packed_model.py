@@ -2,7 +2,6 @@
 
 import json
 import math
-import pathlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from qcompile import ops
@@ -45,24 +43,6 @@ class PackedLayer:
     def decode(self) -> npt.NDArray[np.float32]:
         """The float weight, shaped ``weight_shape``, without the scale."""
         return ops.decode_weight(self.indices, self.codebook, self.bits, self.weight_shape).astype(np.float32)
-
-
-def read_onnx(path: str | pathlib.Path) -> onnx.ModelProto:
-    """The ONNX model in ``path``; external data is not followed.
-
-    Raises ModelError if the file is missing or no ONNX model.
-    """
-    try:
-        content = pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        model = onnx.load_model_from_string(content)
-    except DecodeError as error:
-        raise ModelError(f"{path}: not an ONNX file, or cut short ({len(content)} bytes)") from error
-    if not model.graph.node:
-        raise ModelError(f"{path}: not an ONNX model: it has no nodes ({len(content)} bytes)")
-    return model
 
 
 def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:

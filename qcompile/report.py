@@ -16,7 +16,8 @@ from onnx import numpy_helper
 
 from qcompile.errors import ModelError
 from qcompile.json_text import to_json
-from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers, read_onnx
+from qcompile.loading import load_model
+from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers
 
 FLOAT_BITS = 32
 
@@ -99,10 +100,10 @@ def report_file(
 
     Raises ModelError if a file is not what it must be.
     """
-    model = read_onnx(path)
+    model = load_model(path)
     layers = packed_layers(model)
     others = sum(array.size for _, array in other_parameters(model))
-    floats = None if against is None else read_onnx(against)
+    floats = None if against is None else load_model(against)
     payload = sum(_tensor_bytes(layer) for layer in layers) + 4 * others
     rows = tuple(_report_layer(layer, payload, floats, kernels) for layer in layers)
     weights = sum(row.weights for row in rows)

@@ -17,7 +17,8 @@ from qcompile import ops, reference, runtime
 from qcompile.comparison import Comparison, compare, worst_ratio
 from qcompile.errors import DataError, ModelError, QCompileError
 from qcompile.json_text import to_json
-from qcompile.packed_model import embedded_plan, packed_layers, read_onnx
+from qcompile.loading import load_model
+from qcompile.packed_model import embedded_plan, packed_layers
 
 Array = npt.NDArray[Any]
 Run = Callable[[onnx.ModelProto, Mapping[str, Array]], list[Array]]
@@ -67,9 +68,10 @@ def verify_file(
 
     Raises QCompileError if a file is no model, or the inputs do not fit it.
     """
-    model = read_onnx(path)
+    model = load_model(path)
     claims, failures = _check_claims(model)
     feeds = dict(inputs) if inputs is not None else seeded_inputs(model)
+    _check_feeds(model, feeds)
     wanted = evaluate_in_chunks(model, feeds)
     comparisons = tuple(
         dataclasses.replace(compare(name, run(model, feeds), wanted), **_check_layers(model, run, feeds))
@@ -134,6 +136,23 @@ def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> li
         reference.Bounded(np.concatenate([p.value for p in column]), np.concatenate([p.error for p in column]))
         for column in zip(*parts, strict=True)
     ]
+
+
+def _check_feeds(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> None:
+    """Raises DataError unless ``feeds`` has each input of ``model``, of its type and shape."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    wanted = {i.name: i.type.tensor_type for i in model.graph.input if i.name not in stored}
+    if set(feeds) != set(wanted):
+        raise DataError(f"the model's inputs are {', '.join(wanted)}; given are {', '.join(feeds) or 'none'}")
+    for name, tensor in wanted.items():
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        shape = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
+        array = feeds[name]
+        fits = len(shape) == array.ndim and all(
+            isinstance(size, str) or size == found for size, found in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype != dtype or not fits:
+            raise DataError(f"input {name} is {dtype} {shape} in the model, given {array.dtype} {list(array.shape)}")
 
 
 def _batch_size(feeds: Mapping[str, Array]) -> int:
@@ -202,7 +221,7 @@ def _forced_isa(isa: str) -> Iterator[None]:
 def _difference_to_float(
     against: str | pathlib.Path, feeds: Mapping[str, Array], wanted: list[reference.Bounded]
 ) -> float:
-    found = _run(read_onnx(against), feeds, library=False)
+    found = _run(load_model(against), feeds, library=False)
     if [f.shape for f in found] != [w.value.shape for w in wanted]:
         raise ModelError(f"{against}: outputs {[list(f.shape) for f in found]} differ in shape from the packed model's")
     return max(float(np.abs(f - w.value).max()) for f, w in zip(found, wanted, strict=True))

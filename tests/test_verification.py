@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from qcompile.errors import DataError, QCompileError
+from qcompile.errors import DataError
 from qcompile.runtime import runtime_info
 from qcompile.verification import STOCK, evaluate_in_chunks, seeded_inputs, verify_file
 
@@ -77,12 +77,16 @@ def test_tells_the_difference_to_the_float_model(packed_path, float_path):
 
 
 def test_inputs_that_do_not_fit_are_an_error(packed_path):
-    with pytest.raises(DataError, match="share one batch size"):
+    good = np.zeros((2, 2, 7, 7), np.float32)
+    with pytest.raises(DataError, match="inputs are input; given are none"):
         verify_file(packed_path, inputs={})
-    with pytest.raises(QCompileError):
-        verify_file(packed_path, inputs={"input": np.zeros((2, 3, 7, 7), np.float32)})
-    with pytest.raises(QCompileError, match="input"):
-        verify_file(packed_path, inputs={"other": np.zeros((2, 2, 7, 7), np.float32)})
+    with pytest.raises(DataError, match="inputs are input; given are other"):
+        verify_file(packed_path, inputs={"other": good})
+    for wrong in (good[:, :1], good[0], good.astype(np.float64)):
+        with pytest.raises(DataError, match=r"float32 \['batch', 2, 7, 7\] in the model, given float"):
+            verify_file(packed_path, inputs={"input": wrong})
+    with pytest.raises(DataError, match="share one batch size, at least 1"):
+        verify_file(packed_path, inputs={"input": good[:0]})
 
 
 def test_made_up_inputs_repeat_and_a_free_size_must_be_given(packed_model):

@@ -4,7 +4,7 @@ import pathlib
 
 import click
 
-from qcompile.errors import QCompileError
+from qcompile.extras import require_training
 
 INTERRUPTED = 75  # sysexits.h EX_TEMPFAIL: run it again, with --resume
 
@@ -40,11 +40,7 @@ def learn(
     The folder then holds exported.onnx for `qcompile compile`, reference.onnx, plan.json and the training's record.
     Ctrl-C finishes the step in progress, saves and exits with code 75.
     """
-    try:
-        import safetensors  # noqa: F401
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise QCompileError(f"learning needs {error.name}, which is missing: pip install 'qcompile[train]'") from error
+    require_training("learning")
     from qcompile.frontend.interruption import RunInterruptedError, stop_requests
     from qcompile.frontend.recipe_file import load_recipe
     from qcompile.frontend.run import learn as run_recipe

@@ -1,6 +1,7 @@
 """The arguments and options that several commands share."""
 
 import pathlib
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -52,9 +53,10 @@ def read_inputs(path: pathlib.Path | None) -> dict[str, npt.NDArray[Any]] | None
     if path is None:
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: a single array; wanted an .npz with one array for each input of the model")
+        arrays = np.load(path, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise DataError(f"{path}: a single array; wanted an .npz with one array for each input of the model")
+        with arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not an .npz of plain arrays: {error}") from error
