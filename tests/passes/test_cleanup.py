@@ -66,7 +66,8 @@ def test_removes_notes_and_keeps_the_plan(tools):
 def test_cleans_subgraphs(tools):
     text = """<ir_version: 8, opset_import: ["" : 18]>
     g (float[3] x, bool[1] c) => (float[3] y) {
-      y = If (c) <then_branch = t () => (float[3] p) { p = Relu (x) }, else_branch = e () => (float[3] q) { q = Exp (x) }>
+      y = If (c) <then_branch = t () => (float[3] p) { p = Relu (x) },
+                  else_branch = e () => (float[3] q) { q = Exp (x) }>
     }"""
     before = ir.from_onnx_text(text)
     inner = before.graph[0].attributes["then_branch"].as_graph()

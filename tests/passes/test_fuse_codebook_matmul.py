@@ -40,7 +40,7 @@ def test_fuses_indices_that_are_in_the_order_of_matmul(tools, rng, x_shape):
 @pytest.mark.parametrize("groups", [2, 3, N])
 @pytest.mark.parametrize("read", ["MatMul", "Gemm"])
 def test_fuses_a_codebook_for_each_group_of_channels(tools, rng, groups, read):
-    nodes, tensors, weight = tools.make_lookup(rng, (N, K), 3, groups)
+    nodes, tensors, _ = tools.make_lookup(rng, (N, K), 3, groups)
     if groups == N:  # shapes agree already: no Reshape
         nodes, tensors = nodes[:1], {name: array for name, array in tensors.items() if "shape" not in name}
         nodes[0].output[0] = "fc.weight"
