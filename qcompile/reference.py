@@ -84,11 +84,12 @@ def _apply(node: onnx.NodeProto, operands: Sequence[Bounded | None], opsets: Map
         case "Add" | "Sub" | "Mul":
             return _elementwise(node.op_type, given[0], given[1])
         case "Relu":
-            return Bounded(np.maximum(given[0].value, 0), given[0].error)
+            return _relu(given[0])
         case "Tanh":
-            return _lipschitz(np.tanh(given[0].value), given[0].error, TANH_ROUNDOFFS)
+            return _tanh(given[0])
         case "Sigmoid":
-            return _lipschitz(1 / (1 + np.exp(-given[0].value)), given[0].error / 4, SIGMOID_ROUNDOFFS)
+            value = 1 / (1 + np.exp(-given[0].value))  # its slope is at most 1/4
+            return Bounded(value, given[0].error / 4 + SIGMOID_ROUNDOFFS * UNIT_ROUNDOFF)
         case "Softmax":
             return _softmax(given[0], attributes.get("axis", -1))
         case "MaxPool" | "AveragePool" if _is_plain_pool(attributes):
@@ -191,8 +192,16 @@ def _elementwise(op_type: str, a: Bounded, b: Bounded) -> Bounded:
     return Bounded(value, error + gamma(1) * (np.abs(value) + error))
 
 
-def _lipschitz(value: Array, error: Array, roundoffs: float) -> Bounded:
-    return Bounded(value, error + roundoffs * UNIT_ROUNDOFF)
+def _relu(x: Bounded) -> Bounded:
+    """What is surely negative becomes exactly 0."""
+    return Bounded(np.maximum(x.value, 0), np.where(x.value + x.error <= 0, 0, x.error))
+
+
+def _tanh(x: Bounded) -> Bounded:
+    """The slope 1 - tanh^2 is largest where the interval value +- error comes nearest to 0."""
+    nearest = np.maximum(np.abs(x.value) - x.error, 0)
+    slope = 1 - np.square(np.tanh(nearest))
+    return Bounded(np.tanh(x.value), x.error * slope + TANH_ROUNDOFFS * UNIT_ROUNDOFF)
 
 
 def _softmax(x: Bounded, axis: int) -> Bounded:
