@@ -1,0 +1,13 @@
+# cmake -DNM=... -DARCHIVE=... -P check_weak_symbols.cmake: fails if an object named after an ISA has a weak symbol.
+execute_process(COMMAND ${NM} -A ${ARCHIVE} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^\n]*:x86_[^\n]*" isa_symbols "${symbols}")
+list(FILTER isa_symbols INCLUDE REGEX "codebook_ge[mv][a-z_]*_avx")
+list(LENGTH isa_symbols count)
+if(count LESS 2)
+  message(FATAL_ERROR "found ${count} symbols of ISA objects in ${ARCHIVE}: nothing was checked")
+endif()
+string(REGEX MATCHALL "[^\n]*:x86_[^\n]* [VvWwu] [^\n]*" weak "${symbols}")
+if(weak)
+  string(REPLACE ";" "\n" weak "${weak}")
+  message(FATAL_ERROR "weak symbols in ISA objects:\n${weak}")
+endif()

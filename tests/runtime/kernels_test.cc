@@ -1,0 +1,124 @@
+// Every kernel of both tables against float64, with all operands between guard pages and outputs full of NaN.
+#include "base/isa.h"
+#include "kernels/codebook_gemm/dispatch.h"
+#include "kernels/codebook_gemv/dispatch.h"
+#include "support.h"
+
+using namespace qc;
+using namespace qc::test;
+
+namespace {
+
+// Each vector width, its multiples, and their neighbours.
+constexpr size_t kColumns[] = {1,  2,  7,  8,  9,  15, 16,  17,  31,  32,  33,
+                               47, 48, 49, 63, 64, 65, 127, 128, 129, 255, 257};
+constexpr int kRepeats = 3;
+
+size_t checked = 0;
+
+std::string described(const char* name, const RandomWeight& weight, const char* rest) {
+  return std::string(name) + ", " + std::to_string(weight.bits) + " bits, weight " +
+         std::to_string(weight.rows) + " x " + std::to_string(weight.columns) + ", " + rest;
+}
+
+bool is_available(Isa isa) {
+  for (Isa available : available_isas())
+    if (available == isa) return true;
+  return false;
+}
+
+// The inner block of a weight: rows and columns around it must not be taken for its own.
+void check_gemm_block(const char* name, codebook_gemm_fn kernel, Random& random, size_t bits, size_t columns,
+                      Flush flush) {
+  const size_t groups = uniform(random, 1, 3);
+  const size_t rows = groups * uniform(random, 1, 7);
+  const size_t first_column = 16 * uniform(random, 0, 2);
+  const RandomWeight weight(random, rows, first_column + columns + uniform(random, 0, 1) * 5, bits, groups);
+  const size_t first_row = uniform(random, 0, rows - 1);
+  const size_t stride = 16 * uniform(random, 1, 9);
+  const GemmBlock block = {
+      first_row, rows - first_row, first_column, columns, 16 * uniform(random, 1, stride / 16), stride};
+  Guarded<uint8_t> packed(weight.packed, flush);
+  Guarded<float> codebook(weight.codebook, flush);
+  const std::vector<float> x = normal_floats(random, columns * stride);
+  const std::vector<float> before = normal_floats(random, block.rows * stride);
+  Guarded<float> guarded_x(x, flush), sums(before, flush);
+  kernel(weight.view(packed.data(), codebook.data()), block, guarded_x.data(), sums.data());
+  for (size_t i = 0; i < block.rows; ++i) {
+    for (size_t p = 0; p < stride; ++p) {
+      const float found = sums.data()[i * stride + p];
+      Reference reference;
+      reference.add(before[i * stride + p], 1);
+      for (size_t j = 0; j < columns; ++j)
+        reference.add(x[j * stride + p], weight.at(first_row + i, first_column + j));
+      const bool inside = p < block.positions;
+      expect(inside ? reference.allows(found, columns) : found == before[i * stride + p],
+             described(name, weight, inside ? "a sum" : "beyond the positions"));
+    }
+  }
+  ++checked;
+}
+
+void check_gemv_block(const CodebookGemv& kernel, Random& random, size_t bits, size_t columns, Flush flush) {
+  const size_t groups = uniform(random, 1, 3);
+  const size_t rows = groups * uniform(random, 1, 7), m = uniform(random, 1, kGemvVectors);
+  const RandomWeight weight(random, rows, columns, bits, groups);
+  const size_t first_row = uniform(random, 0, rows - 1), count = uniform(random, 1, rows - first_row);
+  const std::vector<float> x = normal_floats(random, m * columns);
+  const size_t x_stride = arranged_size(kernel, bits, columns);
+  Guarded<float> plain_x(x, flush), arranged(m * x_stride, flush), y(m * rows, flush);
+  arrange_x(kernel, bits, columns, m, plain_x.data(), arranged.data());
+  Guarded<uint8_t> packed(weight.packed, flush);
+  Guarded<float> codebook(weight.codebook, flush);
+  y.fill(kNan);
+  kernel.run(weight.view(packed.data(), codebook.data()), {first_row, count, m, x_stride, rows},
+             arranged.data(), y.data());
+  for (size_t p = 0; p < m; ++p) {
+    for (size_t i = 0; i < rows; ++i) {
+      Reference reference;
+      for (size_t j = 0; j < columns; ++j) reference.add(x[p * columns + j], weight.at(i, j));
+      const bool inside = i >= first_row && i < first_row + count;
+      const float found = y.data()[p * rows + i];
+      expect(inside ? reference.allows(found, columns) : std::isnan(found),
+             described(kernel.name, weight, inside ? "a sum" : "beyond the rows"));
+    }
+  }
+  ++checked;
+}
+
+template <typename Check>
+void for_each_case(const Check& check) {
+  Random random(20240501);
+  for (size_t bits = 1; bits <= 8; ++bits)
+    for (size_t columns : kColumns)
+      for (int repeat = 0; repeat < kRepeats; ++repeat)
+        for (Flush flush : {Flush::low, Flush::high}) check(random, bits, columns, flush);
+}
+
+void check_gemm(const char* name, Isa isa, codebook_gemm_fn kernel) {
+  if (!is_available(isa)) return static_cast<void>(std::printf("%s: not on this machine\n", name));
+  for_each_case([&](Random& random, size_t bits, size_t columns, Flush flush) {
+    check_gemm_block(name, kernel, random, bits, columns, flush);
+  });
+  Random random(7);
+  check_gemm_block(name, kernel, random, 3, kGemmColumns, Flush::high);
+}
+
+void check_gemv(const CodebookGemv& kernel, Isa isa) {
+  if (!is_available(isa)) return static_cast<void>(std::printf("%s: not on this machine\n", kernel.name));
+  const size_t before = checked;
+  for_each_case([&](Random& random, size_t bits, size_t columns, Flush flush) {
+    if (kernel.takes(bits, columns)) check_gemv_block(kernel, random, bits, columns, flush);
+  });
+  expect(checked > before, std::string(kernel.name) + " was never run");
+}
+
+}  // namespace
+
+int main() {
+#define QC_CODEBOOK_GEMM(isa, name) check_gemm(#name, Isa::isa, name);
+#include "kernels/codebook_gemm/kernels.inc"
+#define QC_CODEBOOK_GEMV(isa, name, whole_dwords) check_gemv({#name, name, whole_dwords}, Isa::isa);
+#include "kernels/codebook_gemv/kernels.inc"
+  return result(checked);
+}
