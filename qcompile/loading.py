@@ -17,7 +17,8 @@ import onnx.helper
 
 from qcompile.errors import ModelError
 
-MAX_BYTES = 2**31 - 1  # of one file, and of all external data; protobuf itself reads no more
+MAX_BYTES = 2**31 - 1  # of one file: protobuf itself reads no more
+MAX_EXTERNAL_BYTES = 2**31 - 1  # of all external data together: the result is one file
 PARTS_OF_A_BYTE = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}  # bits of an element
 EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
 
@@ -36,8 +37,9 @@ def load_model(path: str | pathlib.Path) -> onnx.ModelProto:
         raise ModelError(f"{path}: not an ONNX model, or cut short: {error}") from error
     if not model.HasField("graph") or not model.opset_import:
         raise ModelError(f"{path}: not an ONNX model: there is no graph in it")
+    _check_text(path, model)
     check_supported(str(path), model)
-    budget = MAX_BYTES
+    budget = MAX_EXTERNAL_BYTES
     for tensor in list(_tensors(model)):
         budget -= _resolve(path, tensor, budget)
         _check_size(path, tensor)
@@ -57,14 +59,29 @@ def read_bounded(path: pathlib.Path, offset: int = 0, length: int | None = None)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not make us wait for its writer
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)  # of what was opened: the name may mean something else by now
         if not stat.S_ISREG(found.st_mode):
             raise ModelError(f"{path}: not a regular file")
         if length is None and found.st_size > MAX_BYTES:
             raise ModelError(f"{path}: {found.st_size} bytes, at most {MAX_BYTES} are read")
-        file.seek(offset)
-        return file.read(MAX_BYTES if length is None else min(length, found.st_size))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            file.seek(min(offset, found.st_size))
+            return file.read(MAX_BYTES if length is None else min(length, found.st_size))
+    finally:
+        os.close(descriptor)
+
+
+def _check_text(path: pathlib.Path, message: google.protobuf.message.Message) -> None:
+    """Raises ModelError where a name is no text: protobuf hands it out as bytes, which nothing else expects."""
+    for field, content in message.ListFields():
+        if field.cpp_type == field.CPPTYPE_MESSAGE:
+            for part in [content] if isinstance(content, google.protobuf.message.Message) else content:
+                _check_text(path, part)
+        elif field.type == field.TYPE_STRING:
+            for text in [content] if isinstance(content, (str, bytes)) else content:
+                if not isinstance(text, str):
+                    raise ModelError(f"{path}: {field.name} {text[:40]!r} is no UTF-8. Was the file damaged?")
 
 
 def check_supported(where: str, model: onnx.ModelProto) -> None:

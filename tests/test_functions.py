@@ -1,7 +1,6 @@
 """The function bodies mean what qcompile.ops says, on stock onnxruntime, new and old."""
 
 import json
-import os
 import subprocess
 
 import numpy as np
@@ -15,7 +14,6 @@ from qcompile.functions import function_body
 from qcompile.packing import pack_bits
 from qcompile.reference import evaluate
 
-OLD_PYTHON = os.environ.get("QCOMPILE_OLD_PYTHON")
 RUN_OLD = """
 import json, sys
 import numpy as np
@@ -120,8 +118,7 @@ def test_bodies_are_small(operator, most):
     assert function_body(operator, 18).ByteSize() <= most
 
 
-@pytest.mark.skipif(OLD_PYTHON is None, reason="QCOMPILE_OLD_PYTHON names no Python with onnxruntime 1.17")
-def test_bodies_run_on_an_old_onnxruntime(tmp_path):
+def test_bodies_run_on_an_old_onnxruntime(tmp_path, old_python):
     made = [make(case, present, present) for case in CASES for present in (False, True)]
     jobs = []
     for number, (model, x) in enumerate(made):
@@ -130,7 +127,7 @@ def test_bodies_run_on_an_old_onnxruntime(tmp_path):
         np.save(paths[1], x)
         jobs.append(paths)
     run = subprocess.run(
-        [OLD_PYTHON, "-c", RUN_OLD], input=json.dumps(jobs), capture_output=True, text=True, check=True, timeout=300
+        [old_python, "-c", RUN_OLD], input=json.dumps(jobs), capture_output=True, text=True, check=True, timeout=300
     )
     assert run.stdout.startswith("1.17.")
     for (model, x), paths in zip(made, jobs, strict=True):

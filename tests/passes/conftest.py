@@ -83,16 +83,20 @@ def op_types(model):
 
 def apply(rewrite, model, *, modified=True):
     """A copy of `model` after `rewrite`, which says exactly whether it changed it and then leaves it as it is."""
-    after = model.clone()
+    after, before = model.clone(), as_bytes(model)
     assert rewrite(after).modified is modified
-    once = ir.to_proto(after).SerializeToString(deterministic=True)
+    once = as_bytes(after)
+    assert (once != before) is modified
     assert rewrite(after).modified is False
-    assert ir.to_proto(after).SerializeToString(deterministic=True) == once
-    if not modified:
-        assert op_types(after) == op_types(model)
+    assert as_bytes(after) == once
     Verify()(after)
+    assert as_bytes(after) == once
     assert interface(after) == interface(model)
     return after
+
+
+def as_bytes(model):
+    return ir.to_proto(model).SerializeToString(deterministic=True)
 
 
 def interface(model):
