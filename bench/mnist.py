@@ -2,8 +2,8 @@
 
     python bench/mnist.py --data-dir DATA --runs RUNS [--old-python PYTHON]
 
-DATA holds mnist/ as IDX files; RUNS keeps the run folders, and finished or interrupted ones are taken up. PYTHON is that
-of an environment with the oldest supported onnxruntime. About an hour on two cores from nothing.
+DATA holds mnist/ as IDX files; RUNS keeps the run folders, and finished or interrupted ones are taken up. PYTHON is
+that of an environment with the oldest supported onnxruntime. About an hour on two cores from nothing.
 """
 
 import argparse
@@ -105,17 +105,20 @@ def as_markdown(results: list[dict[str, Any]], command: str) -> str:
     ]
     for row in results:
         error = row["test_error_percent"]
-        lines.append(
-            f"| {row['recipe']} | {', '.join(map(str, row['bits']))} | {error['reference']:.2f} % | {error['direct']:.2f} % "
-            f"| {error['learned']:.2f} % | {row['payload_bytes']:,} | {row['formula_bytes']:,.1f} | {row['file_bytes']:,} "
-            f"| {row['compression_ratio']:.2f} | {row['file_ratio']:.2f} |"
-        )
+        cells = [
+            row["recipe"],
+            ", ".join(map(str, row["bits"])),
+            *(f"{error[stage]:.2f} %" for stage in ("reference", "direct", "learned")),
+            *(f"{row[size]:,.0f}" for size in ("payload_bytes", "formula_bytes", "file_bytes")),
+            *(f"{row[ratio]:.2f}" for ratio in ("compression_ratio", "file_ratio")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "## One file, every way to run it",
         "On all 10,000 test images: the largest difference of a logit to the float64 reference, that difference over",
-        "its derived bound (at most 1 is right), predictions that differ, and images whose two largest logits lie closer",
-        "than the bound.",
+        "its derived bound (at most 1 is right), predictions that differ, and images whose two largest logits lie",
+        "closer than the bound.",
         "",
         "| recipe | run by | largest difference | of its bound | other predictions | undecided |",
         "|---|---|---|---|---|---|",
