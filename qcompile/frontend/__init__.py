@@ -1,1 +1,24 @@
 """Learns low-bit weights with torch and exports them; the only folder besides models/ that imports torch."""
+
+from qcompile.frontend.codebook_weight import CodebookWeight
+from qcompile.frontend.codebooks import Adaptive, ScaledBinary, ScaledTernary
+from qcompile.frontend.direct import compress_directly, decoded
+from qcompile.frontend.export import export_onnx
+from qcompile.frontend.lc import LearningStep, learn_compressed
+from qcompile.frontend.lc_state import IterationRecord, LearningState
+from qcompile.frontend.schedule import Schedule
+
+__all__ = [
+    "Adaptive",
+    "CodebookWeight",
+    "IterationRecord",
+    "LearningState",
+    "LearningStep",
+    "ScaledBinary",
+    "ScaledTernary",
+    "Schedule",
+    "compress_directly",
+    "decoded",
+    "export_onnx",
+    "learn_compressed",
+]

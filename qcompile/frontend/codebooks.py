@@ -11,7 +11,7 @@ import torch
 
 from qcompile.errors import RecipeError
 from qcompile.frontend.codebook_weight import CodebookWeight
-from qcompile.frontend.kmeans import fit_kmeans, start_kmeans
+from qcompile.frontend.kmeans import fit_kmeans, repeat_last, start_kmeans
 
 MAX_ENTRIES = 256
 
@@ -110,18 +110,24 @@ def encode(weight: torch.Tensor, codebook: torch.Tensor) -> CodebookWeight:
     """Each weight's nearest entry; at a tie the lowest index wins.
 
     ``codebook`` is float64 [groups, entries]; it is rounded to float32 before the entries are compared, so that what
-    is stored is what is nearest.
+    is stored is what is nearest. Entries that become equal are merged.
     """
-    stored = (codebook + 0.0).float()  # adding zero turns -0.0 into 0.0
+    rounded = (codebook + 0.0).float()  # adding zero turns -0.0 into 0.0
+    repeated = torch.nn.functional.pad(rounded.diff(dim=1) == 0, (1, 0))
+    stored = repeat_last(rounded, repeated)
     rows = weight.detach().double().reshape(len(stored), -1)
     indices = nearest_entry(rows, stored.double()).to(torch.uint8)
     return CodebookWeight(stored, indices.reshape(weight.shape))
 
 
 def nearest_entry(rows: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
-    """The index of the entry nearest to each weight: int64, shaped like ``rows`` [groups, weights]."""
+    """The lowest index of the entry nearest to each weight: int64, shaped like ``rows`` [groups, weights].
+
+    ``codebook`` is [groups, entries] and never decreases along a row.
+    """
     middles = (codebook[:, 1:] + codebook[:, :-1]) / 2
-    return torch.searchsorted(middles.contiguous(), rows.contiguous())
+    indices = torch.searchsorted(middles.contiguous(), rows.contiguous())
+    return torch.searchsorted(codebook.contiguous(), codebook.gather(1, indices))  # the first of equal entries
 
 
 def _check_per(per: str) -> None:

@@ -34,7 +34,8 @@ def fit_kmeans(ordered: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
         if torch.equal(moved, codebook):
             break
         codebook = _repeat_lloyd(ordered, prefix_sums, moved)
-    return _drop_unused(ordered, codebook)
+    unused = _borders(ordered, codebook).diff(dim=1) == 0
+    return repeat_last(codebook, unused)
 
 
 def _repeat_lloyd(ordered: torch.Tensor, prefix_sums: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
@@ -69,11 +70,10 @@ def _fill_empty_entry(ordered: torch.Tensor, codebook: torch.Tensor) -> torch.Te
     return torch.where(movable & first_unused, ordered.gather(1, farthest), codebook).sort(dim=1).values
 
 
-def _drop_unused(ordered: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
-    """``codebook`` with the used entries first and the last of them repeated."""
-    unused = _borders(ordered, codebook).diff(dim=1) == 0
-    last_used = codebook.masked_fill(unused, -torch.inf).amax(dim=1, keepdim=True)
-    return torch.where(unused, torch.inf, codebook).sort(dim=1).values.minimum(last_used)
+def repeat_last(codebook: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:
+    """``codebook`` [rows, entries], rising along a row, without the ``dropped`` entries; the last one left fills up."""
+    last = codebook.masked_fill(dropped, -torch.inf).amax(dim=1, keepdim=True)
+    return codebook.masked_fill(dropped, torch.inf).sort(dim=1).values.minimum(last)
 
 
 def _draw_entries(ordered: torch.Tensor, entries: int, generator: torch.Generator) -> torch.Tensor:

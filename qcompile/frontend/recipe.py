@@ -40,13 +40,15 @@ class LearningSettings:
 
 @dataclass(frozen=True)
 class LayerRule:
-    """The codebook of the layers that a pattern matches; ``entries`` is for "adaptive" only."""
+    """The codebook of the layers that a pattern matches. "adaptive" needs ``entries``; the others know their own."""
 
     codebook: Literal["adaptive", "scaled-binary", "scaled-ternary", "float"]
-    entries: int = 2
+    entries: int = 0
     per: Literal["tensor", "channel"] = "tensor"
 
     def __post_init__(self) -> None:
+        if self.entries and self.codebook != "adaptive":
+            raise RecipeError(f'entries is {self.entries}; only "adaptive" takes it, not "{self.codebook}"')
         self.make()
 
     def make(self) -> Codebook | Literal["float"]:

@@ -11,6 +11,7 @@ from qcompile.errors import DataError, QCompileError, RecipeError
 from qcompile.files import write_atomically
 from qcompile.frontend.checkpoints import Checkpoint, load_newest, read_tensors, save_checkpoint, to_bytes
 from qcompile.frontend.recipe import Recipe
+from qcompile.frontend.recipe_file import load_recipe
 from qcompile.frontend.tables import write_table
 
 _RECIPE = "recipe.toml"
@@ -28,18 +29,20 @@ class RunFolder:
         Raises QCompileError if the folder holds something and ``resume`` is not set, if it holds no run and it is
         set, or if it cannot be made; RecipeError if the recipe is another.
         """
-        text = write_table(recipe)
         if not resume:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise QCompileError(f"{self.path}: exists already; continue it with --resume, or choose another folder")
-            self.write(_RECIPE, text.encode())
+            self.write(_RECIPE, write_table(recipe).encode())
             return
         if not (self.path / _RECIPE).is_file():
             raise QCompileError(f"{self.path}: holds no run to resume ({_RECIPE} is missing); leave --resume out")
-        before = (self.path / _RECIPE).read_text(encoding="utf-8")
-        if before != text:
-            now = sorted(set(text.splitlines()) - set(before.splitlines())) or ["some lines are gone"]
-            raise RecipeError(f"{self.path}: was begun with another recipe; changed since: {'; '.join(now[:5])}")
+        before = load_recipe(str(self.path / _RECIPE))
+        if before != recipe:
+            was, now = (set(write_table(each).splitlines()) for each in (before, recipe))
+            raise RecipeError(
+                f"{self.path}: was begun with another recipe: {'; '.join(sorted(was - now))}, "
+                f"now {'; '.join(sorted(now - was))}; give the same recipe, or start anew in another folder"
+            )
 
     def write(self, name: str, content: bytes) -> str:
         """Writes a file and gives its SHA-256. Raises QCompileError if it cannot be written."""

@@ -75,7 +75,7 @@ def _lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     tables = {key: value for key, value in table.items() if isinstance(value, dict)}
     lines = [f"{_key(key)} = {_literal(value)}" for key, value in plain.items()]
-    if path:
+    if path and plain:
         lines = ["", f"[{'.'.join(map(_key, path))}]", *lines]
     for key, value in tables.items():
         lines += _lines(value, (*path, key))
