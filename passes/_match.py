@@ -86,17 +86,19 @@ def read_weight(value: ir.Value) -> Lookup:
 
     Raises LeftAloneError where codebook or indices are not constant; ModelError where they do not fit together.
     """
+    moves = []
     node = value.producer()
-    assert node is not None
-    if is_lookup(node):
-        return _read_lookup(node)
-    before = node.inputs[0]
-    assert before is not None
-    lookup = read_weight(before)
-    try:
-        entries = _moved(node, lookup.entries)
-    except (ValueError, IndexError) as error:
-        raise ModelError(f"{node.name}: {node.op_type} does not fit a weight {list(lookup.entries.shape)}") from error
+    while node is not None and not is_lookup(node):
+        moves.append(node)
+        node = None if node.inputs[0] is None else node.inputs[0].producer()
+    assert node is not None, f"{value.name} is no codebook weight"
+    lookup = _read_lookup(node)
+    entries = lookup.entries
+    for move in reversed(moves):
+        try:
+            entries = _moved(move, entries)
+        except (ValueError, IndexError) as error:
+            raise ModelError(f"{move.name}: {move.op_type} does not fit a weight {list(entries.shape)}") from error
     return Lookup(lookup.codebook, entries)
 
 
@@ -140,9 +142,7 @@ def _constant_indices(value: ir.Value | None) -> Integers | None:
         value = node.inputs[0]
         node = None if value is None else value.producer()
     found = constant(value)
-    if found is None or not np.issubdtype(found.dtype, np.integer):
-        return None
-    return found.astype(np.int64)
+    return None if found is None or not np.issubdtype(found.dtype, np.integer) else found
 
 
 def _moved(node: ir.Node, entries: Integers) -> Integers:
@@ -152,6 +152,8 @@ def _moved(node: ir.Node, entries: Integers) -> Integers:
     target = constant(node.inputs[1])
     if target is None:
         raise LeftAloneError("the shape of its weight is computed")
+    if target.ndim != 1 or target.dtype != np.int64:
+        raise ValueError("a shape is a row of int64")
     sizes = [int(size) for size in target]
     if not node.attributes.get_int("allowzero", 0):  # 0 stands for the size that the axis had
         sizes = [size or entries.shape[axis] for axis, size in enumerate(sizes)]

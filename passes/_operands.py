@@ -66,20 +66,22 @@ def free_name(wanted: str, taken: set[str]) -> str:
 
 def drop_unused(value: ir.Value | None) -> None:
     """Removes ``value`` and what only it needed: nodes without another reader, initializers without any."""
-    if value is None or value.uses() or value.is_graph_output():
-        return
-    node = value.producer()
-    if node is None:
-        if value.is_initializer() and not value.is_graph_input() and value.graph is not None:
-            assert value.name is not None
-            del value.graph.initializers[value.name]
-        return
-    if any(output.uses() or output.is_graph_output() for output in node.outputs):
-        return
-    inputs = list(node.inputs)
-    graph_of(node).remove(node, safe=True)
-    for needed in inputs:
-        drop_unused(needed)
+    candidates = [value]
+    while candidates:
+        unused = candidates.pop()
+        if unused is None or unused.uses() or unused.is_graph_output() or unused.is_graph_input():
+            continue
+        node = unused.producer()
+        if node is None:
+            _drop_initializer(unused)
+        elif not any(output.uses() or output.is_graph_output() for output in node.outputs):
+            candidates += node.inputs
+            graph_of(node).remove(node, safe=True)
+
+
+def _drop_initializer(value: ir.Value) -> None:
+    if value.is_initializer() and value.graph is not None and value.name is not None:
+        del value.graph.initializers[value.name]
 
 
 def graph_of(node: ir.Node) -> ir.Graph:

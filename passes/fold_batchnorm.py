@@ -134,7 +134,7 @@ def _constant_for_each_channel(node: ir.Node, reader: ir.Node, outputs: int) -> 
     """Factor and shift of a Mul or Add by one float, or one for each channel."""
     value = _constant_input(reader)
     found = constant(value)
-    if found is None or found.dtype != np.float32:
+    if found is None or found.dtype != np.float32 or not np.isfinite(found).all():
         return None
     axes_after = len(node.attributes["weight_shape"].as_ints()) - 2 if node.op_type == CODEBOOK_CONV else 0
     wanted = (outputs, *(1,) * axes_after)

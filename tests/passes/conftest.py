@@ -14,7 +14,7 @@ from qcompile.reference import evaluate
 
 
 def make_model(nodes, initializers, x_shape, outputs=("y",), opset=18, x_type=onnx.TensorProto.FLOAT):
-    tensors = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in initializers.items()]
+    tensors = [onnx.numpy_helper.from_array(np.array(array, order="C"), name) for name, array in initializers.items()]
     x = onnx.helper.make_tensor_value_info("x", x_type, x_shape)
     results = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs]
     graph = onnx.helper.make_graph(nodes, "g", [x], results, tensors)

@@ -139,3 +139,9 @@ def test_ensures_that_nothing_is_left(tools, rng):
     before = fused(tools, rng, [make_node("Add", ["h", "c"], ["y"], name="add")], each_channel(rng, 1, 1))
     with pytest.raises(ir.passes.PostconditionError, match="add: Add was not folded into layer"):
         FoldBatchNorm().ensures(before)
+
+
+def test_leaves_a_constant_that_is_not_finite_alone(tools, rng):
+    tensors = {"c": np.full((N, 1, 1), np.nan, np.float32)}
+    before = fused(tools, rng, [make_node("Add", ["h", "c"], ["y"])], tensors)
+    tools.apply(FoldBatchNorm(), before, modified=False)

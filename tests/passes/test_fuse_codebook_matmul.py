@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -197,3 +199,30 @@ def test_ensures_that_nothing_is_left(tools, rng):
     nodes.append(make_node("MatMul", ["x", "fc.weight"], ["y"], name="node_linear"))
     with pytest.raises(ir.passes.PostconditionError, match="node_linear: MatMul was not fused"):
         FuseCodebookMatMul().ensures(tools.make_model(nodes, tensors, ["m", K]))
+
+
+@pytest.mark.parametrize("shape", [np.array([[N, K]]), np.array([], np.int64), np.array([-1, -1]), np.array(N * K)])
+def test_refuses_a_reshape_to_no_shape(tools, rng, shape):
+    nodes, tensors, _ = tools.make_lookup(rng, (N, K), 4, groups=2)
+    nodes.append(make_node("Gemm", ["x", "fc.weight"], ["y"], transB=1))
+    with pytest.raises(ModelError, match="Reshape does not fit"):
+        FuseCodebookMatMul()(tools.make_model(nodes, tensors | {"fc.weight.shape": shape}, ["m", K]))
+
+
+@pytest.mark.parametrize(("target", "options"), [([0, -1], {}), ([N, K], {"allowzero": 1}), ([-1, K], {})])
+def test_reads_each_form_of_reshape(tools, rng, target, options):
+    nodes, tensors, _ = tools.make_lookup(rng, (N, K), 4, groups=N)
+    nodes[1] = make_node("Reshape", ["fc.weight.flat", "fc.weight.shape"], ["fc.weight"], **options)
+    tensors["fc.weight.shape"] = np.array(target)
+    nodes.append(make_node("Gemm", ["x", "fc.weight"], ["y"], transB=1))
+    before = tools.make_model(nodes, tensors, ["m", K])
+    tools.assert_same_numbers(before, tools.apply(FuseCodebookMatMul(), before))
+
+
+def test_a_long_chain_is_no_deep_recursion(tools, rng):
+    nodes, tensors, _ = tools.make_lookup(rng, (N, K), 4)
+    names = ["fc.weight", *[f"t{step}" for step in range(2001)]]
+    nodes += [make_node("Transpose", [name], [after]) for name, after in itertools.pairwise(names)]
+    nodes.append(make_node("MatMul", ["x", names[-1]], ["y"]))
+    after = tools.apply(FuseCodebookMatMul(), tools.make_model(nodes, tensors, ["m", K]))
+    assert tools.op_types(after) == ["CodebookMatMul"]
