@@ -146,7 +146,10 @@ void multiply_vectors(const CodebookGemv& kernel, const PackedWeight& weight, si
   parallel(divide_up(weight.outputs, kTaskRows), [&](size_t task) {
     const size_t first = task * kTaskRows;
     const size_t count = std::min(kTaskRows, weight.outputs - first);
-    kernel.run(rows, {first, count, m, x_stride, weight.outputs}, arranged.data(), y);
+    for (size_t p = 0; p < m; p += kGemvVectors) {
+      const GemvBlock block = {first, count, std::min(kGemvVectors, m - p), x_stride, weight.outputs};
+      kernel.run(rows, block, arranged.data() + p * x_stride, y + p * weight.outputs);
+    }
     for (size_t p = 0; p < m; ++p) {
       float* const y_row = y + p * weight.outputs;
       for (size_t i = first; i < first + count; ++i) y_row[i] = finish(weight, i, y_row[i]);

@@ -30,6 +30,11 @@ struct Output {
 void multiply_vectors(const CodebookGemv& kernel, const PackedWeight& weight, size_t m, const float* x,
                       float* y, const Parallel& parallel);
 
+// Up to this m, multiply_vectors is faster than multiply_panels.
+inline size_t few_vectors(const CodebookGemv& kernel) {
+  return kernel.whole_dwords ? kFewVectorsOfDwords : kFewVectors;
+}
+
 // The same for `positions` columns of panels, with the weight's rows divided evenly between `groups`.
 // Throws std::bad_alloc; takes at most 4 MiB of scratch memory.
 void multiply_panels(const CodebookGemm& kernel, const PackedWeight& weight, size_t groups, size_t positions,

@@ -41,7 +41,7 @@ class CodebookMatMul {
 
  private:
   void multiply(size_t m, const float* x, float* y, const Parallel& parallel) const {
-    if (m <= kGemvVectors) return multiply_vectors(few_rows_, weight_, m, x, y, parallel);
+    if (m <= few_vectors(few_rows_)) return multiply_vectors(few_rows_, weight_, m, x, y, parallel);
     const MatMulPanels panels(x, weight_.rows.columns);
     multiply_panels(many_rows_, weight_, 1, m, panels, {y, m, 0, 1, weight_.outputs}, parallel);
   }

@@ -17,6 +17,10 @@ struct CodebookGemv {
   }
 };
 
+// Up to so many vectors, groups of kGemvVectors through this kernel are faster than codebook_gemm (measured
+// at 4096 x 4096: the fewer operations a weight costs to decode, the more often it may be decoded).
+constexpr size_t kFewVectors = 8, kFewVectorsOfDwords = 16;
+
 // The best kernel for such a weight that needs no more than `isa`, which this machine has.
 CodebookGemv get_codebook_gemv(Isa isa, size_t bits, size_t columns);
 
