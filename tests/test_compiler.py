@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 import qcompile
-from qcompile.compiler import CompiledLayer, compile_file, compile_model
+from qcompile.compiler import CompiledLayer, CompileResult, compile_file, compile_model
 from qcompile.errors import ModelError, QCompileError
 from qcompile.ops import decode_weight
 from qcompile.reference import evaluate
@@ -162,7 +162,7 @@ def test_the_result_says_what_each_layer_became(source, tmp_path):
     assert result.left_alone == ()
     assert result.source_bytes == source.stat().st_size
     assert result.target_bytes == (tmp_path / "packed.onnx").stat().st_size
-    assert result.as_text().splitlines()[0] == "conv: CodebookConv 4x2x3x3, 3 bits, 1 codebook, 59 bytes"
+    assert result.as_text().splitlines()[0] == "conv: CodebookConv 4x2x3x3, 3-bit, 1 codebook, 59 bytes"
     assert result.as_text().splitlines()[-1] == f"{result.source_bytes} bytes -> {result.target_bytes} bytes"
 
 
@@ -180,6 +180,16 @@ def test_the_result_says_why_a_layer_was_left_alone(exported, tmp_path):
     result = compile_file(tmp_path / "e.onnx", tmp_path / "packed.onnx")
     assert result.left_alone == (("odd_product", "the codebook weight is its left operand"),)
     assert "odd_product: left alone: the codebook weight is its left operand" in result.as_text()
+
+
+def test_a_name_cannot_steer_the_terminal():
+    layer = CompiledLayer("fc\x1b[2J\n", "CodebookMatMul", (2, 3), 1, 2, 9)
+    text = CompileResult((layer,), (("a\x1b", "because"),), 10, 5).as_text()
+    assert text.splitlines() == [
+        "fc?[2J?: CodebookMatMul 2x3, 1-bit, 2 codebooks, 9 bytes",
+        "a?: left alone: because",
+        "10 bytes -> 5 bytes",
+    ]
 
 
 def test_functions_can_be_left_out(source, tmp_path):
