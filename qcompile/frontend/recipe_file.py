@@ -24,7 +24,7 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     table = _parse(_read_text(name), name)
     overrides = list(overrides)
     for override in overrides:
-        _merge(table, _parse_override(override))
+        _apply(override, table)
     return read_recipe(table, name if not overrides else f"{name} with --set")
 
 
@@ -56,18 +56,22 @@ def _parse(text: str, where: str) -> dict[str, Any]:
         raise RecipeError(f"{where}: not TOML ({error})") from error
 
 
-def _parse_override(override: str) -> dict[str, Any]:
-    if "=" not in override or "\n" in override:
+def _apply(override: str, table: dict[str, Any]) -> None:
+    """Replaces one value of ``table``, which may be a table itself."""
+    key, equals, _ = override.partition("=")
+    if not equals or "\n" in override:
         raise RecipeError(f"--set {override}: wanted key=value, such as seed=2 or schedule.growth=1.2")
     try:
-        return tomllib.loads(override)
+        path, change = _path_of(tomllib.loads(f"{key}=0")), tomllib.loads(override)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f'--set {override}: not TOML ({error}); a text takes quotes: method="direct"') from error
+    for part in path[:-1]:
+        change, table = change[part], table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f'--set {override}: "{part}" is {table!r} in the recipe, no table')
+    table[path[-1]] = change[path[-1]]
 
 
-def _merge(table: dict[str, Any], changes: dict[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(table.get(key), dict):
-            _merge(table[key], value)
-        else:
-            table[key] = value
+def _path_of(nested: dict[str, Any]) -> list[str]:
+    ((key, value),) = nested.items()
+    return [key, *_path_of(value)] if isinstance(value, dict) else [key]

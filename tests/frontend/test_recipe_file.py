@@ -48,6 +48,11 @@ def test_overrides_reach_any_depth_and_keep_the_rest():
     assert changed.learning.optimization.learning_rate == plain.learning.optimization.learning_rate
 
 
+def test_an_override_replaces_a_whole_table():
+    layers = load_recipe("digits-lc-mixed", ['layers={fc1={codebook="scaled-binary"}}']).layers
+    assert layers == {"fc1": LayerRule("scaled-binary")}
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -60,6 +65,7 @@ def test_overrides_reach_any_depth_and_keep_the_rest():
         ("threads=0", "threads is 0, wanted 1 to 1024"),
         ("reference.optimization.momentum=1.0", "optimization: momentum is 1.0, wanted 1e-09 to 0.999999"),
         ('layers."*".entries=0', "an adaptive codebook has 0 entries, wanted 1 to 256"),
+        ("network.name=1", '"network" is .lenet300. in the recipe, no table'),
         ("seed=1\nthreads=4", "wanted key=value"),
     ],
 )

@@ -1,0 +1,257 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from qcompile import datasets
+from qcompile.errors import DataError, QCompileError, RecipeError
+from qcompile.frontend import run_folder
+from qcompile.frontend.interruption import RunInterruptedError
+from qcompile.frontend.recipe_file import load_recipe
+from qcompile.frontend.run import learn
+
+pytest.importorskip("sklearn", reason="the runs train on digits, which come with scikit-learn")
+
+ROOT = Path(__file__).parents[2]
+SHORT = [
+    "reference.epochs=3",
+    "reference.optimization.batch_size=128",
+    "learning.epochs=1",
+    "learning.first_epochs=2",
+    "learning.optimization.batch_size=128",
+    "schedule.iterations=5",
+    "schedule.growth=2.0",
+]
+SAVES = 3 + 1 + 1 + 5  # epochs of the reference, its end, direct compression, iterations
+
+
+def short_recipe(*overrides):
+    return load_recipe("digits-lc-mixed", [*SHORT, *overrides])
+
+
+def run(folder, *overrides, **options):
+    return learn(short_recipe(*overrides), Path(), folder, **options)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return folder, run(folder)
+
+
+def assert_same_result(folder, wanted):
+    found = load_file(folder / "learned.safetensors")
+    for name, tensor in load_file(wanted / "learned.safetensors").items():
+        assert torch.equal(found[name], tensor), name
+    assert (folder / "metrics.jsonl").read_text() == (wanted / "metrics.jsonl").read_text()
+    assert json.loads((folder / "plan.json").read_text()) == json.loads((wanted / "plan.json").read_text())
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Export is slow, and has its own tests."""
+    monkeypatch.setattr("qcompile.frontend.run.export_onnx", lambda network, weights, inputs, path, **_: path.touch())
+
+
+def stop_after(saves):
+    remaining = [saves]
+
+    def stop():
+        remaining[0] -= 1
+        return remaining[0] == 0
+
+    return stop
+
+
+@pytest.mark.parametrize("saves", range(1, SAVES + 1))
+def test_a_run_resumed_after_any_save_ends_bit_for_bit_alike(tmp_path, whole, no_export, saves):
+    folder = tmp_path / "run"
+    with pytest.raises(RunInterruptedError, match="continue with --resume"):
+        run(folder, stop=stop_after(saves))
+    assert run(folder, resume=True) == whole[1]
+    assert_same_result(folder, whole[0])
+
+
+def test_a_run_killed_at_any_moment_ends_bit_for_bit_alike(tmp_path, whole, no_export):
+    folder = tmp_path / "run"
+    program = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); sys.path.insert(0, sys.argv[2])\n"
+        "import test_run; test_run.run(pathlib.Path(sys.argv[3]), resume=sys.argv[4] == 'resume')"
+    )
+    command = [sys.executable, "-c", program, str(ROOT), str(Path(__file__).parent), str(folder)]
+    for saves, how in ((2, "start"), (6, "resume")):
+        process = subprocess.Popen([*command, how], stderr=subprocess.DEVNULL)
+        wait_for(lambda saves=saves: (folder / f"checkpoints/{saves:08d}.json").exists(), process)
+        process.kill()  # SIGKILL: nothing is tidied up
+        assert process.wait() == -signal.SIGKILL
+    run(folder, resume=True)
+    assert_same_result(folder, whole[0])
+
+
+def wait_for(condition, process):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_a_damaged_checkpoint_costs_one_step(tmp_path, whole, no_export):
+    folder = tmp_path / "run"
+    with pytest.raises(RunInterruptedError):
+        run(folder, stop=stop_after(7))
+    newest = folder / "checkpoints/00000007.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1] + b"\0")
+    run(folder, resume=True)
+    assert_same_result(folder, whole[0])
+
+
+def test_resuming_a_finished_run_writes_its_results_again(tmp_path, whole, no_export):
+    folder = tmp_path / "run"
+    run(folder)
+    (folder / "exported.onnx").unlink()
+    (folder / "plan.json").unlink()
+    run(folder, resume=True)
+    assert_same_result(folder, whole[0])
+    assert (folder / "exported.onnx").exists()
+
+
+def test_a_given_reference_leads_to_the_same_weights(tmp_path, whole, no_export):
+    folder = tmp_path / "run"
+    plan = run(folder, reference=whole[0] / "reference.safetensors")
+    assert plan == whole[1]
+    assert "reference" not in [
+        json.loads(line)["stage"] for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
+
+
+def test_another_seed_leads_elsewhere(tmp_path, whole, no_export):
+    run(tmp_path / "run", "seed=2")
+    found, other = (load_file(folder / "learned.safetensors") for folder in (tmp_path / "run", whole[0]))
+    assert not torch.equal(found["fc1.weight"], other["fc1.weight"])
+
+
+def test_the_plan_says_what_each_layer_became(whole):
+    folder, plan = whole
+    layers = {layer["name"]: layer for layer in plan["layers"]}
+    assert {
+        name: (each["codebook"], each["entries"], each["bits"], each["groups"]) for name, each in layers.items()
+    } == {
+        "conv1": ("adaptive", 16, 4, 1),
+        "conv2": ("scaled-ternary", 3, 2, 48),
+        "fc1": ("adaptive", 2, 1, 1),
+        "fc2": ("adaptive", 8, 3, 1),
+    }
+    assert layers["conv2"] | {"weight_shape": [48, 24, 3, 3], "weight_count": 10_368, "method": "lc"} == layers["conv2"]
+    assert set(plan["test_error_percent"]) == {"reference", "direct", "learned"}
+    learned = load_file(folder / "learned.safetensors")
+    assert len(learned["fc1.weight"].unique()) == 2
+    assert all(len(channel.unique()) <= 3 for channel in learned["conv2.weight"])
+
+
+def test_layers_left_alone_are_in_the_plan_without_bits(tmp_path, no_export):
+    plan = run(tmp_path / "run", 'method="direct"', 'layers={fc1={codebook="scaled-binary"}, "*"={codebook="float"}}')
+    assert [(layer["name"], layer["method"], layer["bits"]) for layer in plan["layers"]] == [
+        ("conv1", "float", None),
+        ("conv2", "float", None),
+        ("fc1", "direct", 1),
+        ("fc2", "float", None),
+    ]
+    assert plan["test_error_percent"]["learned"] == plan["test_error_percent"]["direct"]
+
+
+@pytest.mark.parametrize(("file", "stage"), [("exported.onnx", "learned"), ("reference.onnx", "reference")])
+def test_the_exported_models_make_the_errors_that_the_plan_reports(whole, file, stage):
+    folder, plan = whole
+    data = datasets.load("digits", Path())
+    session = onnxruntime.InferenceSession(folder / file, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"input": data.test_images})
+    assert 100 * np.mean(logits.argmax(axis=1) != data.test_labels) == plan["test_error_percent"][stage]
+
+
+def test_an_existing_folder_needs_resume(whole):
+    with pytest.raises(QCompileError, match="exists already; continue it with --resume"):
+        run(whole[0])
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
+    with pytest.raises(QCompileError, match="holds no run to resume"):
+        run(tmp_path / "absent", resume=True)
+
+
+def test_a_run_is_not_resumed_with_another_recipe(whole):
+    with pytest.raises(RecipeError, match="begun with another recipe: seed = 1, now seed = 2"):
+        run(whole[0], "seed=2", resume=True)
+
+
+def test_a_run_is_not_resumed_with_other_data(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with pytest.raises(RunInterruptedError):
+        run(folder, stop=stop_after(1))
+    original = datasets.load("digits", Path())
+    original.train_images[0, 0, 0, 0] += 0.5
+    monkeypatch.setattr("qcompile.frontend.run.load", lambda name, data_dir: original)
+    with pytest.raises(DataError, match="not the one that the run was begun with"):
+        run(folder, resume=True)
+
+
+def test_a_damaged_reference_is_noticed(tmp_path, no_export):
+    folder = tmp_path / "run"
+    run(folder)
+    path = folder / "reference.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(DataError, match=r"reference\.safetensors: is missing or damaged"):
+        run(folder, resume=True)
+
+
+@pytest.mark.parametrize("spoil", ["rename", "shape", "nan"])
+def test_a_reference_that_does_not_fit_is_refused(tmp_path, whole, spoil):
+    from safetensors.torch import save_file
+
+    tensors = load_file(whole[0] / "reference.safetensors")
+    if spoil == "rename":
+        tensors["fc9.weight"] = tensors.pop("fc1.weight")
+    elif spoil == "shape":
+        tensors["fc1.weight"] = tensors["fc1.weight"][:, :-1].contiguous()
+    else:
+        tensors["fc1.weight"][0, 0] = float("nan")
+    save_file(tensors, tmp_path / "other.safetensors")
+    with pytest.raises(DataError, match=r"other\.safetensors: (does not fit network digits|holds values)"):
+        run(tmp_path / "run", reference=tmp_path / "other.safetensors")
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tmp_path, whole, no_export, monkeypatch, capsys):
+    real, calls = run_folder.save_checkpoint, []
+
+    def sometimes_full(folder, checkpoint):
+        calls.append(checkpoint.number)
+        if checkpoint.number % 2:
+            raise OSError(28, "No space left on device")
+        real(folder, checkpoint)
+
+    monkeypatch.setattr(run_folder, "save_checkpoint", sometimes_full)
+    assert run(tmp_path / "run") == whole[1]
+    assert len(calls) == SAVES
+    assert "checkpoint 1 is not saved ([Errno 28] No space left on device)" in capsys.readouterr().err
+
+
+def test_bfloat16_training_exports_float32(tmp_path):
+    overrides = ["reference.optimization.bfloat16=true", "learning.optimization.bfloat16=true"]
+    run(tmp_path / "run", *overrides)
+    learned = load_file(tmp_path / "run/learned.safetensors")
+    assert learned["conv1.weight"].dtype == torch.float32
+
+
+def test_the_folder_belongs_to_everyone_who_may_read_it(whole):
+    modes = {path.name: os.stat(path).st_mode & 0o777 for path in whole[0].iterdir() if path.is_file()}
+    names = {"recipe.toml", "metrics.jsonl", "plan.json", "exported.onnx", "reference.onnx"}
+    assert modes == dict.fromkeys(names | {"reference.safetensors", "learned.safetensors"}, 0o644)
