@@ -15,6 +15,7 @@ from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import pipeline
 from qcompile.passes._operands import CODEBOOK, INDICES, fused_nodes, operand
 from qcompile.passes.left_alone import list_left_alone
+from qcompile.text import printable
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
@@ -46,11 +47,11 @@ class CompileResult:
     def as_text(self) -> str:
         """A line for each layer, then the sizes of both files."""
         packed = [
-            f"{_printable(layer.name)}: {layer.operator} {'x'.join(map(str, layer.weight_shape))}, {layer.bits}-bit, "
+            f"{printable(layer.name)}: {layer.operator} {'x'.join(map(str, layer.weight_shape))}, {layer.bits}-bit, "
             f"{layer.codebooks} codebook{'s' * (layer.codebooks > 1)}, {layer.weight_bytes} bytes"
             for layer in self.layers
         ]
-        left = [f"{_printable(name)}: left alone: {reason}" for name, reason in self.left_alone]
+        left = [f"{printable(name)}: left alone: {reason}" for name, reason in self.left_alone]
         return "\n".join([*packed, *left, f"{self.source_bytes} bytes -> {self.target_bytes} bytes"])
 
 
@@ -129,11 +130,6 @@ def _nothing_found(left_alone: list[tuple[str, str]]) -> str:
 def _interface(model: ir.Model) -> list[str]:
     """Names, types and shapes of what the graph takes and gives."""
     return [str((value.name, value.type, value.shape)) for value in (*model.graph.inputs, *model.graph.outputs)]
-
-
-def _printable(name: str) -> str:
-    """``name`` without what would steer a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in name)
 
 
 def _describe(node: ir.Node) -> CompiledLayer:

@@ -18,8 +18,10 @@ from qcompile.errors import ModelError
 from qcompile.json_text import to_json
 from qcompile.loading import load_model
 from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers
+from qcompile.text import printable
 
 FLOAT_BITS = 32
+NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def _table(report: Report) -> rich.table.Table:
     for layer in report.layers:
         per_group = f" x {layer.groups}" if layer.groups > 1 else ""
         table.add_row(
-            rich.markup.escape(_printable(layer.name)),
+            rich.markup.escape(printable(layer.name)[:NAME_LENGTH]),
             layer.op,
             "x".join(map(str, layer.weight_shape)),
             f"{layer.weights:,}",
@@ -203,11 +205,6 @@ def _table(report: Report) -> rich.table.Table:
             layer.kernel or "-",
         )
     return table
-
-
-def _printable(name: str) -> str:
-    """``name`` without control characters (a stranger's file must not steer the terminal), at most 60 long."""
-    return "".join(c if c.isprintable() else "?" for c in name)[:60]
 
 
 def _totals(report: Report) -> list[str]:

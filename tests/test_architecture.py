@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-BASE = {"errors", "files", "ops", "packing"}
+BASE = {"errors", "files", "ops", "packing", "text"}
 CORE = BASE | {"__init__", "packed_model", "reference", "comparison", "json_text", "loading"}
 ALLOWED = {
     "__init__": set(),
@@ -14,6 +14,7 @@ ALLOWED = {
     "extras": {"errors"},
     "files": set(),
     "json_text": set(),
+    "text": set(),
     "packing": {"errors"},
     "ops": {"errors", "packing"},
     "functions": {"errors", "ops"},
@@ -28,7 +29,7 @@ ALLOWED = {
     "packed_model": {"errors", "ops"},
     "reference": {"errors", "ops"},
     "comparison": {"reference"},
-    "report": {"errors", "json_text", "loading", "packed_model"},
+    "report": {"errors", "json_text", "loading", "packed_model", "text"},
     "verification": CORE | {"runtime"},
     "benchmark": CORE | {"runtime", "verification"},
     "inference": BASE | {"datasets", "runtime"},

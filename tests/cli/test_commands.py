@@ -33,6 +33,15 @@ def test_an_error_of_ours_is_one_line_and_exit_code_1(tmp_path):
     assert sorted(tmp_path.iterdir()) == [path]
 
 
+def test_names_in_an_error_do_not_steer_the_terminal(packed_model, tmp_path):
+    packed_model.set_attribute("fc", "bits", 9)
+    packed_model.node("fc").name = "\x1b[31mred"
+    result = invoke("report", packed_model.save(tmp_path / "p.onnx"))
+    assert result.exit_code == 1
+    assert "\x1b" not in result.output
+    assert "red" in result.output
+
+
 def test_wrong_usage_is_exit_code_2(packed_path):
     assert invoke("report", "no-such-file.onnx").exit_code == 2
     assert invoke("run", packed_path).exit_code == 2
