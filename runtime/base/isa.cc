@@ -7,15 +7,18 @@ namespace {
 
 constexpr const char* kForceVariable = "QCOMPILE_FORCE_ISA";
 
+// Those that this library has kernels for (the build says so) and that the processor has.
 // __builtin_cpu_supports also asks the operating system (xgetbv) whether it saves the wide registers.
 std::vector<Isa> detect() {
   std::vector<Isa> found;
-#if defined(__x86_64__)
+#ifdef QC_ISA_X86_AVX2
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#ifdef QC_ISA_X86_AVX512
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   if (avx2 && avx512) found.push_back(Isa::avx512);
+#endif
   if (avx2) found.push_back(Isa::avx2);
 #endif
   found.push_back(Isa::scalar);
