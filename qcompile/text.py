@@ -1,6 +1,11 @@
-"""Text for terminals."""
+"""Text for terminals: names in a stranger's file must not steer them."""
 
 
-def printable(text: str) -> str:
-    """``text`` with "?" for control characters but line feeds: a name in a stranger's file must not steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+def printable(name: str) -> str:
+    """``name`` with "?" for each control character."""
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
+def printable_lines(text: str) -> str:
+    """``text`` with "?" for each control character but line feeds."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -19,7 +19,7 @@ from qcompile.errors import DataError, ModelError, QCompileError
 from qcompile.json_text import to_json
 from qcompile.loading import load_model
 from qcompile.packed_model import embedded_plan, packed_layers
-from qcompile.text import printable
+from qcompile.text import printable_lines
 
 Array = npt.NDArray[Any]
 Run = Callable[[onnx.ModelProto, Mapping[str, Array]], list[Array]]
@@ -54,7 +54,7 @@ class Verification:
         if self.float_difference is not None:
             lines.append(f"note    largest output difference to the float model: {self.float_difference:.4g}")
         lines.append(f"{self.path}: {'verified' if self.passed else 'NOT VERIFIED'}")
-        return printable("\n".join(lines))
+        return printable_lines("\n".join(lines))
 
 
 def verify_file(

@@ -14,7 +14,7 @@ from qcompile.cli.report import report
 from qcompile.cli.run import run
 from qcompile.cli.verify import verify
 from qcompile.errors import QCompileError
-from qcompile.text import printable
+from qcompile.text import printable_lines
 
 
 class Group(click.Group):
@@ -28,7 +28,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except QCompileError as error:
-            raise click.ClickException(printable(str(error))) from error
+            raise click.ClickException(printable_lines(str(error))) from error
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -73,9 +73,7 @@ def test_exports_lookups_that_compute_what_torch_computes(network, tmp_path, gro
     for name, weight in weights.items():
         wanted = weight.codebook.numpy()
         np.testing.assert_array_equal(found[f"{name}.codebook"].reshape(wanted.shape), wanted)
-        np.testing.assert_array_equal(
-            found[f"{name}.indices"].reshape(-1), weight.indices.numpy().reshape(-1)
-        )
+        np.testing.assert_array_equal(found[f"{name}.indices"].reshape(-1), weight.indices.numpy().reshape(-1))
     assert {node.domain for node in model.graph.node} == {""}
     x = torch.randn(7, 1, 5, 5, generator=torch.Generator().manual_seed(5))
     session = onnxruntime.InferenceSession(path)
