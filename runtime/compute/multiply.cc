@@ -8,7 +8,7 @@ namespace qc {
 namespace {
 
 constexpr size_t kTaskRows = 64;
-constexpr size_t kTaskPositions = 192;  // with 512 columns of x the panel stays in the second-level cache
+constexpr size_t kTaskPositions = 240;  // with 512 columns of x the panel stays in the second-level cache
 constexpr size_t kLanes = 16;           // positions are padded to this
 constexpr size_t kPanelFloats = size_t{1} << 20;
 constexpr size_t kSliceColumns = size_t{1} << 14;  // of so many at least 64 positions fit kPanelFloats
@@ -57,9 +57,11 @@ class Multiplication {
   }
 
  private:
+  // Blocks of about the same size, so that the last one is not a sliver.
   static size_t choose_stride(size_t positions, size_t columns) {
     const size_t fitting = std::max(kLanes, kPanelFloats / columns / kLanes * kLanes);
-    return std::min({kTaskPositions, fitting, divide_up(positions, kLanes) * kLanes});
+    const size_t blocks = divide_up(positions, std::min(kTaskPositions, fitting));
+    return divide_up(divide_up(positions, blocks), kLanes) * kLanes;
   }
 
   size_t panel_floats() const { return slice_columns_ * stride_; }

@@ -11,7 +11,6 @@ namespace qc {
 namespace {
 
 constexpr size_t kRows = 4;  // 4 rows x 3 vectors: 12 sums, 3 of x and a broadcast weight fit 16 registers
-constexpr size_t kVectors = 3;
 constexpr size_t kPanelStride =
     kGemmColumns + kLanes;  // not a power of two: rows fall into different cache sets
 
@@ -45,14 +44,17 @@ void multiply_tile(const GemmBlock& block, const float* weights, const float* x,
     for (size_t v = 0; v < vectors; ++v) _mm256_storeu_ps(sums + r * block.stride + v * kLanes, sum[r][v]);
 }
 
+// Tiles of three vectors; four at the end become two and two, for a tile of one waits for its own additions.
 template <size_t rows>
 void multiply_rows(const GemmBlock& block, const float* weights, const float* x, float* sums) {
-  size_t p = 0;
-  for (; p + kVectors * kLanes <= block.positions; p += kVectors * kLanes)
-    multiply_tile<rows, kVectors>(block, weights, x + p, sums + p);
-  const size_t left = (block.positions - p) / kLanes;
-  if (left == 2) multiply_tile<rows, 2>(block, weights, x + p, sums + p);
-  if (left == 1) multiply_tile<rows, 1>(block, weights, x + p, sums + p);
+  for (size_t p = 0; p < block.positions;) {
+    const size_t left = (block.positions - p) / kLanes;
+    const size_t vectors = left >= 5 || left == 3 ? 3 : left >= 2 ? 2 : 1;
+    if (vectors == 3) multiply_tile<rows, 3>(block, weights, x + p, sums + p);
+    if (vectors == 2) multiply_tile<rows, 2>(block, weights, x + p, sums + p);
+    if (vectors == 1) multiply_tile<rows, 1>(block, weights, x + p, sums + p);
+    p += vectors * kLanes;
+  }
 }
 
 template <size_t bits>
