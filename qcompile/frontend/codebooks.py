@@ -96,14 +96,14 @@ class ScaledTernary:
 
 
 def as_rows(weight: torch.Tensor, per: Per) -> torch.Tensor:
-    """The weights that share a codebook in a row each: float64 [1, all] per tensor, [channels, rest] per channel.
+    """The weights that share a codebook in a row each: float64 on the CPU, [1, all] or per channel [channels, rest].
 
     Raises ValueError if ``weight`` is empty or not finite.
     """
     if weight.numel() == 0 or not torch.isfinite(weight).all():
         raise ValueError(f"a weight {list(weight.shape)} is empty or not finite")
     channels = weight.shape[0] if per == "channel" and weight.dim() > 0 else 1
-    return weight.detach().double().reshape(channels, -1)
+    return weight.detach().cpu().double().reshape(channels, -1)
 
 
 def encode(weight: torch.Tensor, codebook: torch.Tensor) -> CodebookWeight:
@@ -115,7 +115,7 @@ def encode(weight: torch.Tensor, codebook: torch.Tensor) -> CodebookWeight:
     rounded = (codebook + 0.0).float()  # adding zero turns -0.0 into 0.0
     repeated = torch.nn.functional.pad(rounded.diff(dim=1) == 0, (1, 0))
     stored = repeat_last(rounded, repeated)
-    rows = weight.detach().double().reshape(len(stored), -1)
+    rows = weight.detach().cpu().double().reshape(len(stored), -1)
     indices = nearest_entry(rows, stored.double()).to(torch.uint8)
     return CodebookWeight(stored, indices.reshape(weight.shape))
 

@@ -50,10 +50,10 @@ def learn_compressed(
 ) -> LearningState:
     """Trains ``network`` until its weights sit on codebooks; its ``weights`` are what ``export_onnx`` takes.
 
-    ``network`` is trained already. ``layers`` is as in ``select_codebooks``. ``train(step)`` is an ordinary training
+    ``network`` is trained already; ``layers`` is as in ``select_codebooks``. ``train(step)`` is an ordinary training
     loop, some epochs long, with an ordinary torch optimizer; it may return its mean loss, for the history. Whenever
     an optimizer steps inside it the penalty's gradient is added to the weights' gradients, so the loop needs to know
-    nothing of it; only the learning rate should go through ``step.clip``.
+    nothing of it; only the learning rate should go through ``step.clip``. Codebooks and multipliers stay on the CPU.
 
     At the end ``network`` holds the decoded weights. After each iteration ``on_iteration`` sees a state that, with
     the network's parameters of that moment (not yet decoded), continues the run when given as ``state``.
@@ -80,14 +80,16 @@ def learn_compressed(
 def start_learning(parameters: dict[str, nn.Parameter], codebooks: dict[str, Codebook]) -> LearningState:
     """The state before the first iteration: direct compression, which is the path's limit as mu goes to 0."""
     weights = fit_all(parameters, codebooks)
-    multipliers = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+    multipliers = {name: torch.zeros_like(parameter, device="cpu") for name, parameter in parameters.items()}
     return LearningState(0, weights, multipliers, ())
 
 
 def _learn(step: LearningStep, parameters: dict[str, nn.Parameter], state: LearningState, train: Train) -> float | None:
     """The L step: the user's training, pulled towards decode + lambda / mu."""
-    targets = {name: state.weights[name].decode() + state.multipliers[name] / step.penalty for name in parameters}
-    pulls = [(parameters[name], targets[name]) for name in parameters]
+    pulls = [
+        (weight, (state.weights[name].decode() + state.multipliers[name] / step.penalty).to(weight.device))
+        for name, weight in parameters.items()
+    ]
     with penalized_steps(pulls, step.penalty) as stepped:
         loss = train(step)
     if missing := [name for name, parameter in parameters.items() if id(parameter) not in stepped]:
@@ -106,7 +108,7 @@ def _compress(
     schedule: Schedule,
 ) -> LearningState:
     """The C step on w - lambda / mu, then lambda - mu (w - decode)."""
-    current = {name: parameter.detach() for name, parameter in parameters.items()}
+    current = {name: parameter.detach().cpu() for name, parameter in parameters.items()}
     shifted = {name: weight - state.multipliers[name] / step.penalty for name, weight in current.items()}
     weights = fit_all(shifted, codebooks, state.weights)
     gaps = {name: weight - weights[name].decode() for name, weight in current.items()}

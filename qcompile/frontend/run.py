@@ -227,7 +227,8 @@ class _Run:
         if problem:
             self.progress.tell(problem)
         if self.stop():
-            raise RunInterruptedError(f"{self.folder.path}: stopped and saved; continue with --resume")
+            saved = "stopped at an earlier checkpoint" if problem else "stopped and saved"
+            raise RunInterruptedError(f"{self.folder.path}: {saved}; continue with --resume")
 
     def _load_network(self, tensors: dict[str, torch.Tensor], source: str = "the checkpoint") -> None:
         try:

@@ -242,6 +242,8 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tmp_path, whole, no_expo
     assert run(tmp_path / "run") == whole[1]
     assert len(calls) == SAVES
     assert "checkpoint 1 is not saved ([Errno 28] No space left on device)" in capsys.readouterr().err
+    with pytest.raises(RunInterruptedError, match="stopped at an earlier checkpoint"):
+        run(tmp_path / "other", stop=stop_after(3))
 
 
 def test_bfloat16_training_exports_float32(tmp_path):
