@@ -45,9 +45,17 @@ class ConvolutionPanels final : public Panels {
   void fill(const PanelBlock& block, float* panel) const override;
 
  private:
-  void fill_column(const PanelBlock& block, size_t column, float* positions) const;
-  const float* source_row(size_t image_row, size_t channel, int64_t kernel_row) const;
-  void copy_run(const float* source, int64_t kernel_column, int64_t first, int64_t count, float* run) const;
+  // What one column of the panel reads: an element of the kernel, on one channel.
+  struct Column {
+    size_t channel;
+    int64_t row_shift, column_shift;   // input = output * stride + shift
+    int64_t inside_begin, inside_end;  // the output columns whose input column lies within the image
+  };
+  Column describe(size_t group, size_t column) const;
+  bool is_shift() const;
+  void fill_shifted(const PanelBlock& block, const Column& column, float* positions) const;
+  void fill_by_rows(const PanelBlock& block, const Column& column, float* positions) const;
+  void fill_run(const float* source, const Column& column, int64_t first, int64_t count, float* run) const;
 
   const float* x_;
   const Convolution& convolution_;

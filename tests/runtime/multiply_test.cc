@@ -34,6 +34,8 @@ void check_convolutions(Random& random, Isa isa) {
     ConvolutionClaim claim;
   };
   const Case cases[] = {
+      {{3, 2, 7, 5}, {5, 2, 4, 3}, {Shape{1, 1}, Shape{1, 2, 6, 2}, Shape{1, 1}, 1}},  // kernel larger than x
+      {{2, 1, 1, 9}, {3, 1, 6, 2}, {Shape{1, 1}, Shape{0, 1, 0, 7}, Shape{1, 1}, 1}},  // shifts beyond a row
       {{6, 1, 5, 5}, {2, 1, 28, 28}, {Shape{1, 1}, Shape{2, 2, 2, 2}, Shape{1, 1}, 1}},
       {{16, 8, 3, 3}, {1, 8, 17, 19}, {Shape{2, 2}, Shape{1, 1, 1, 1}, Shape{1, 1}, 1}},
       {{16, 1, 3, 3}, {3, 16, 9, 9}, {Shape{1, 1}, Shape{1, 1, 1, 1}, Shape{1, 1}, 16}},  // depthwise
