@@ -8,6 +8,7 @@ caches. Cold: a buffer larger than the last cache is written before each call, s
 """
 
 import json
+import os
 import pathlib
 import platform
 import shlex
@@ -200,6 +201,7 @@ def main(rounds: int, quick: bool, output: pathlib.Path | None) -> None:
         "command": shlex.join(["python", "bench/matmul.py", *sys.argv[1:]]),
         "processor": f"{processor()}, kernels for {info.isa}",
         "versions": f"qcompile {info.version}, onnxruntime {info.onnxruntime}, numpy {np.__version__}",
+        "load average": f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors",
         "rounds": rounds,
         "seed": SEED,
     }

@@ -11,13 +11,20 @@ constexpr size_t kTaskRows = 64;
 constexpr size_t kTaskPositions = 240;  // with 512 columns of x the panel stays in the second-level cache
 constexpr size_t kLanes = 16;           // positions are padded to this
 constexpr size_t kPanelFloats = size_t{1} << 20;
+constexpr size_t kNearFloats = size_t{1} << 16;
+constexpr size_t kParallelTasks = 8;
 constexpr size_t kSliceColumns = size_t{1} << 14;  // of so many at least 64 positions fit kPanelFloats
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 
-float finish(const PackedWeight& weight, size_t row, float sum) {
-  const float scaled = weight.scale == nullptr ? sum : sum * weight.scale[row];
-  return weight.bias == nullptr ? scaled : scaled + weight.bias[row];
+struct Epilogue {
+  float scale, bias;
+};
+
+// Absent operands are neutral: times one and plus zero change no value.
+Epilogue epilogue_of(const PackedWeight& weight, size_t row) {
+  return {weight.scale == nullptr ? 1.0f : weight.scale[row],
+          weight.bias == nullptr ? 0.0f : weight.bias[row]};
 }
 
 // A part of the columns, [first_column, + columns): sums of all slices but the first are added to what y
@@ -43,7 +50,7 @@ class Multiplication {
         stride_(choose_stride(positions, slice_columns_)),
         blocks_(divide_up(positions, stride_)),
         items_(blocks_ * groups),
-        items_at_once_(std::min(items_, std::max<size_t>(1, kPanelFloats / panel_floats()))),
+        items_at_once_(choose_items_at_once()),
         scratch_(items_at_once_ * panel_floats()) {}
 
   void run(const Parallel& parallel) const {
@@ -62,6 +69,14 @@ class Multiplication {
     const size_t fitting = std::max(kLanes, kPanelFloats / columns / kLanes * kLanes);
     const size_t blocks = divide_up(positions, std::min(kTaskPositions, fitting));
     return divide_up(divide_up(positions, blocks), kLanes) * kLanes;
+  }
+
+  // Few, so that panels are still in a near cache when they are multiplied, but enough for all threads.
+  size_t choose_items_at_once() const {
+    const size_t near = kNearFloats / panel_floats();
+    const size_t parallel = divide_up(kParallelTasks, row_tasks_);
+    const size_t fitting = std::max<size_t>(1, kPanelFloats / panel_floats());
+    return std::min({items_, fitting, std::max(near, parallel)});
   }
 
   size_t panel_floats() const { return slice_columns_ * stride_; }
@@ -111,19 +126,30 @@ class Multiplication {
     }
   }
 
-  // Rows [row, + rows) at `count` positions of one image.
+  // Rows [row, + rows) at `count` positions of one image, in the order in which y lies.
   void store_run(const Slice& slice, size_t row, size_t rows, size_t count, const float* sums,
                  float* y) const {
-    const bool rows_are_near = output_.row_stride == 1;  // write y in the order in which it lies
-    const size_t outer = rows_are_near ? count : rows, inner = rows_are_near ? rows : count;
-    for (size_t a = 0; a < outer; ++a) {
-      for (size_t b = 0; b < inner; ++b) {
-        const size_t i = rows_are_near ? b : a, p = rows_are_near ? a : b;
-        float* const to = y + p * output_.position_stride + i * output_.row_stride;
-        const float sum = slice.first ? sums[i * stride_ + p] : *to + sums[i * stride_ + p];
-        *to = slice.last ? finish(weight_, row + i, sum) : sum;
-      }
+    if (output_.row_stride == 1) {
+      for (size_t p = 0; p < count; ++p)
+        for (size_t i = 0; i < rows; ++i)
+          store_one(slice, epilogue(slice, row + i), sums[i * stride_ + p],
+                    y + p * output_.position_stride + i);
+      return;
     }
+    for (size_t i = 0; i < rows; ++i) {
+      const Epilogue row_epilogue = epilogue(slice, row + i);
+      float* const y_row = y + i * output_.row_stride;
+      for (size_t p = 0; p < count; ++p) store_one(slice, row_epilogue, sums[i * stride_ + p], y_row + p);
+    }
+  }
+
+  // Until the last slice y holds plain sums.
+  Epilogue epilogue(const Slice& slice, size_t row) const {
+    return slice.last ? epilogue_of(weight_, row) : Epilogue{1.0f, 0.0f};
+  }
+
+  static void store_one(const Slice& slice, const Epilogue& epilogue, float sum, float* y) {
+    *y = (slice.first ? sum : *y + sum) * epilogue.scale + epilogue.bias;
   }
 
   const CodebookGemm& kernel_;
@@ -154,7 +180,10 @@ void multiply_vectors(const CodebookGemv& kernel, const PackedWeight& weight, si
     }
     for (size_t p = 0; p < m; ++p) {
       float* const y_row = y + p * weight.outputs;
-      for (size_t i = first; i < first + count; ++i) y_row[i] = finish(weight, i, y_row[i]);
+      for (size_t i = first; i < first + count; ++i) {
+        const Epilogue epilogue = epilogue_of(weight, i);
+        y_row[i] = y_row[i] * epilogue.scale + epilogue.bias;
+      }
     }
   });
 }

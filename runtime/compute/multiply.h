@@ -18,7 +18,8 @@ namespace qc {
 // done. Tasks do not throw.
 using Parallel = std::function<void(size_t count, const std::function<void(size_t)>& task)>;
 
-// Where row i at position p goes: p counts through images, and within an image.
+// Where row i at position p goes: p counts through images, and within an image. Rows or positions are
+// neighbours: row_stride or position_stride is 1.
 struct Output {
   float* y;
   size_t positions_per_image;
