@@ -100,6 +100,10 @@ def _read_layer(node: onnx.NodeProto, initializers: dict[str, onnx.TensorProto])
     bits, shape = attributes["bits"], attributes["weight_shape"]
     indices, codebook, scale, bias = (_to_array(where, initializers[name]) for name in node.input[1:])
     ops.check_packed_weight(where, indices, codebook, scale, bias, bits, shape)
+    if (np.diff(codebook, axis=1) < 0).any():
+        raise ModelError(
+            f"{where}: the codebook decreases along a row, wanted ascending entries; compile the model again"
+        )
     return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias)
 
 

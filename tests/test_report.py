@@ -116,6 +116,10 @@ def test_a_model_without_packed_layers_is_an_error(float_path):
             r"bias has a value that is not finite",
         ),
         (lambda m: m.set_initializer("fc.bias", np.zeros(4, np.float32)), r"bias is \[4\]"),
+        (
+            lambda m: m.set_initializer("fc.weight.codebook", np.array([[1, -1]], np.float32)),
+            "decreases along a row",
+        ),
         (lambda m: m.node("fc").input.__setitem__(4, "r"), "r must be stored in the file"),
     ],
 )
