@@ -64,7 +64,10 @@ def compile_file(source: str | pathlib.Path, target: str | pathlib.Path, *, func
     be packed; QCompileError if ``target`` cannot be written.
     """
     proto = load_model(source)
-    model = _compile(_deserialize(proto), functions)
+    try:
+        model = _compile(_deserialize(proto), functions)
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
     data = ir.serde.serialize_model(model).SerializeToString()
     try:
         write_atomically(target, data)

@@ -49,9 +49,9 @@ def learn(
     """
     torch.set_num_threads(recipe.threads)
     run_folder = RunFolder(folder)
-    run_folder.open(recipe, resume=resume)
     with ProgressReport() as progress:
         run = _Run(recipe, run_folder, progress, stop, _load_samples(recipe, data_dir))
+        run_folder.open(recipe, resume=resume)  # now that data and recipe fit: a mistake leaves no folder behind
         run.restore()
         run.find_reference(reference)
         run.compress_directly()

@@ -257,3 +257,15 @@ def test_the_folder_belongs_to_everyone_who_may_read_it(whole):
     modes = {path.name: os.stat(path).st_mode & 0o777 for path in whole[0].iterdir() if path.is_file()}
     names = {"recipe.toml", "metrics.jsonl", "plan.json", "exported.onnx", "reference.onnx"}
     assert modes == dict.fromkeys(names | {"reference.safetensors", "learned.safetensors"}, 0o644)
+
+
+def test_a_mistake_in_data_or_patterns_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(DataError):
+        learn(load_recipe("lenet300-lc-k2"), tmp_path / "no data here", tmp_path / "run")
+    with pytest.raises(RecipeError, match="fc9"):
+        learn(
+            load_recipe("digits-lc-k2", ['layers."fc9*".codebook="adaptive"', 'layers."fc9*".entries=2']),
+            tmp_path,
+            tmp_path / "run",
+        )
+    assert not list(tmp_path.iterdir())
