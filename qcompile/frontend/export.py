@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+import onnx_ir.passes.common
 import onnxscript.optimizer
 import torch
 
@@ -23,7 +24,7 @@ from qcompile.errors import QCompileError
 from qcompile.files import write_atomically
 from qcompile.frontend.codebook_weight import CodebookWeight
 
-OPSET = 20  # the newest that onnxruntime 1.17 runs
+OPSET, IR_VERSION = 20, 9  # the newest that onnxruntime 1.17 runs
 PLAN_KEY = "qcompile.plan"
 
 
@@ -52,6 +53,9 @@ def export_onnx(
         onnxscript.optimizer.optimize(model)
     for name, weight in weights.items():
         _insert_lookup(model.graph, name, weight)
+    # torch notes for each node where it was written: paths of this machine, and another file for the same network.
+    onnx_ir.passes.common.ClearMetadataAndDocStringPass()(model)
+    model.ir_version = IR_VERSION
     if plan is not None:
         model.metadata_props[PLAN_KEY] = json.dumps(plan, separators=(",", ":"))
     write_atomically(path, ir.to_proto(model).SerializeToString())

@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import numpy as np
 import onnx
@@ -111,6 +112,17 @@ def test_graph_is_clean_batch_is_free_and_plan_is_embedded(network, tmp_path):
     assert {p.key: p.value for p in model.metadata_props}["qcompile.plan"] == json.dumps(
         {"layers": ["hidden"]}, separators=(",", ":")
     )
+
+
+def test_says_nothing_of_the_machine_and_runs_on_old_onnxruntimes(network, tmp_path):
+    weights = {"hidden.weight": weight_like(network.hidden.weight, 1, 2, 0)}
+    export_onnx(network, weights, (torch.zeros(2, 1, 5, 5),), tmp_path / "exported.onnx")
+    content = (tmp_path / "exported.onnx").read_bytes()
+    for trace in (b".py", b"site-packages", str(pathlib.Path(__file__).parent).encode()):
+        assert trace not in content
+    model = onnx.load_model_from_string(content)
+    assert model.ir_version == 9
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [20]
 
 
 def test_leaves_the_network_as_it_was(network, tmp_path):
