@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/scratch.h"
+#include "compute/epilogue.h"
 
 namespace qc {
 namespace {
@@ -16,16 +17,6 @@ constexpr size_t kParallelTasks = 8;
 constexpr size_t kSliceColumns = size_t{1} << 14;  // of so many at least 64 positions fit kPanelFloats
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
-
-struct Epilogue {
-  float scale, bias;
-};
-
-// Absent operands are neutral: times one and plus zero change no value.
-Epilogue epilogue_of(const PackedWeight& weight, size_t row) {
-  return {weight.scale == nullptr ? 1.0f : weight.scale[row],
-          weight.bias == nullptr ? 0.0f : weight.bias[row]};
-}
 
 // A part of the columns, [first_column, + columns): sums of all slices but the first are added to what y
 // holds.

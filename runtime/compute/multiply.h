@@ -5,18 +5,14 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 
 #include "base/packed_weight.h"
 #include "compute/panels.h"
+#include "compute/parallel.h"
 #include "kernels/codebook_gemm/dispatch.h"
 #include "kernels/codebook_gemv/dispatch.h"
 
 namespace qc {
-
-// Calls task(i) once for each i in [0, count), in any order, perhaps on several threads; returns when all are
-// done. Tasks do not throw.
-using Parallel = std::function<void(size_t count, const std::function<void(size_t)>& task)>;
 
 // Where row i at position p goes: p counts through images, and within an image. Rows or positions are
 // neighbours: row_stride or position_stride is 1.

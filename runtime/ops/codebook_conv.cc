@@ -1,5 +1,8 @@
-// CodebookConv (docs/packed-format.md): each block of output positions becomes a panel for codebook_gemm.
+// CodebookConv (docs/packed-format.md): each block of output positions becomes a panel for codebook_gemm; a
+// depthwise convolution runs codebook_depthwise.
 #include "base/convolution.h"
+#include "compute/depthwise.h"
+#include "compute/multiply.h"
 #include "ops/custom_op.h"
 #include "ops/operators.h"
 
@@ -20,7 +23,9 @@ class CodebookConv {
     refuse_if(check_convolution(claim, weight_.shape, &convolution_));
     Isa isa;
     refuse_if(choose_isa(&isa));
-    kernel_ = get_codebook_gemm(isa);
+    is_depthwise_ = is_depthwise(weight_, convolution_);
+    depthwise_ = get_depthwise_kernels(isa);
+    gemm_ = get_codebook_gemm(isa);
   }
 
   void compute(const Call& call) const {
@@ -29,17 +34,27 @@ class CodebookConv {
     ConvolutionSizes sizes;
     refuse_if(check_convolution_input(convolution_, x.shape, &sizes));
     auto* y = static_cast<float*>(call.output(sizes.y_shape));
-    const auto positions = static_cast<size_t>(sizes.output[0]) * static_cast<size_t>(sizes.output[1]);
-    const Output output = {y, positions, weight_.outputs * positions, positions, 1};
-    const ConvolutionPanels panels(static_cast<const float*>(x.data), convolution_, sizes);
-    multiply_panels(kernel_, weight_, convolution_.groups, sizes.batch * positions, panels, output,
-                    call.parallel());
+    if (is_depthwise_) {
+      convolve_depthwise(depthwise_, weight_, convolution_, sizes, static_cast<const float*>(x.data), y,
+                         call.parallel());
+    } else {
+      multiply(sizes, static_cast<const float*>(x.data), y, call.parallel());
+    }
   }
 
  private:
+  void multiply(const ConvolutionSizes& sizes, const float* x, float* y, const Parallel& parallel) const {
+    const auto positions = static_cast<size_t>(sizes.output[0]) * static_cast<size_t>(sizes.output[1]);
+    const Output output = {y, positions, weight_.outputs * positions, positions, 1};
+    const ConvolutionPanels panels(x, convolution_, sizes);
+    multiply_panels(gemm_, weight_, convolution_.groups, sizes.batch * positions, panels, output, parallel);
+  }
+
   PackedWeight weight_;
   Convolution convolution_;
-  CodebookGemm kernel_;
+  bool is_depthwise_;
+  DepthwiseKernels depthwise_;
+  CodebookGemm gemm_;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // CodebookMatMul (docs/packed-format.md): few rows of x go through codebook_gemv, more through codebook_gemm.
 #include "base/checked_arithmetic.h"
+#include "compute/multiply.h"
 #include "ops/custom_op.h"
 #include "ops/operators.h"
 

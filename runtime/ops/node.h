@@ -10,7 +10,7 @@
 #include "base/onnxruntime_abi.h"
 #include "base/packed_weight.h"
 #include "base/shape.h"
-#include "compute/multiply.h"
+#include "compute/parallel.h"
 
 namespace qc {
 

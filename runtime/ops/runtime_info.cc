@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "base/isa.h"
+#include "kernels/codebook_depthwise/dispatch.h"
+#include "kernels/codebook_gemm/dispatch.h"
+#include "kernels/codebook_gemv/dispatch.h"
 #include "ops/custom_op.h"
 #include "ops/operators.h"
 
@@ -20,15 +23,18 @@ std::string as_json(const std::vector<std::string>& names) {
 }
 
 // The kernels of both operators for bits 1 to 8. For CodebookMatMul, that of few rows of x, where the rows of
-// the weight are whole bytes; more rows run the kernel of CodebookConv.
+// the weight are whole bytes; more rows run the kernel of CodebookConv. A convolution that is_depthwise
+// (compute/depthwise.h) runs that of "CodebookConv depthwise".
 std::string kernels_as_json(Isa isa) {
   constexpr size_t kWholeBytes = 8;  // columns
-  std::vector<std::string> matmul, conv;
+  std::vector<std::string> matmul, conv, depthwise;
   for (size_t bits = 1; bits <= kMaxBits; ++bits) {
     matmul.push_back(get_codebook_gemv(isa, bits, kWholeBytes).name);
     conv.push_back(get_codebook_gemm(isa).name);
+    depthwise.push_back(get_codebook_depthwise(isa).name);
   }
-  return "{\"CodebookMatMul\": " + as_json(matmul) + ", \"CodebookConv\": " + as_json(conv) + "}";
+  return "{\"CodebookMatMul\": " + as_json(matmul) + ", \"CodebookConv\": " + as_json(conv) +
+         ", \"CodebookConv depthwise\": " + as_json(depthwise) + "}";
 }
 
 class RuntimeInfo {

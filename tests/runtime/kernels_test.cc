@@ -1,7 +1,9 @@
-// Every kernel of both tables against float64, with all operands between guard pages and outputs full of NaN.
+// Every kernel of every table against float64, with all operands between guard pages and outputs full of NaN.
 #include "base/isa.h"
+#include "kernels/codebook_depthwise/codebook_depthwise.h"
 #include "kernels/codebook_gemm/dispatch.h"
 #include "kernels/codebook_gemv/dispatch.h"
+#include "kernels/copy_rows/copy_rows.h"
 #include "support.h"
 
 using namespace qc;
@@ -86,6 +88,50 @@ void check_gemv_block(const CodebookGemv& kernel, Random& random, size_t bits, s
   ++checked;
 }
 
+// The last offset ends where x does: nothing behind the last float that is multiplied may be read.
+void check_depthwise_row(const char* name, codebook_depthwise_fn kernel, Random& random, size_t bits,
+                         size_t runs, size_t run, Flush flush) {
+  const size_t groups = uniform(random, 1, 3), columns = runs * run;
+  const RandomWeight weight(random, groups * uniform(random, 1, 3), columns, bits, groups);
+  const size_t row = uniform(random, 0, weight.rows - 1), positions = 16 * uniform(random, 0, 19);
+  std::vector<size_t> offsets(runs);
+  for (size_t& offset : offsets) offset = uniform(random, 0, 40);
+  offsets[uniform(random, 0, runs - 1)] = 40;
+  const std::vector<float> x = normal_floats(random, positions == 0 ? 0 : 40 + run - 1 + positions);
+  const float scale = normal_floats(random, 1)[0], bias = normal_floats(random, 1)[0];
+  Guarded<uint8_t> packed(weight.packed, flush);
+  Guarded<float> codebook(weight.codebook, flush), guarded_x(x, flush), y(positions, flush);
+  Guarded<size_t> guarded_offsets(offsets, flush);
+  y.fill(kNan);
+  kernel(weight.view(packed.data(), codebook.data()),
+         {row, guarded_offsets.data(), run, positions, scale, bias}, guarded_x.data(), y.data());
+  for (size_t p = 0; p < positions; ++p) {
+    Reference reference;
+    for (size_t j = 0; j < columns; ++j) reference.add(x[offsets[j / run] + j % run + p], weight.at(row, j));
+    reference.finish(scale, bias);
+    expect(reference.allows(y.data()[p], columns), described(name, weight, "depthwise"));
+  }
+  ++checked;
+}
+
+void check_copied_rows(const char* name, copy_rows_fn kernel, Random& random, size_t columns, size_t step,
+                       Flush flush) {
+  const size_t rows = uniform(random, 0, 5), span = columns == 0 ? 0 : (columns - 1) * step + 1;
+  const size_t from_stride = span + uniform(random, 0, 9), to_stride = columns + uniform(random, 0, 9);
+  const std::vector<float> from =
+      normal_floats(random, rows == 0 || span == 0 ? 0 : (rows - 1) * from_stride + span);
+  Guarded<float> guarded_from(from, flush), to(rows == 0 ? 0 : (rows - 1) * to_stride + columns, flush);
+  to.fill(kNan);
+  kernel({rows, columns, from_stride, step, to_stride}, guarded_from.data(), to.data());
+  for (size_t i = 0; i < to.size(); ++i) {
+    const size_t row = i / to_stride, column = i % to_stride;
+    const float found = to.data()[i];
+    expect(column < columns ? found == from[row * from_stride + column * step] : std::isnan(found),
+           std::string(name) + ", " + std::to_string(columns) + " columns, every " + std::to_string(step));
+  }
+  ++checked;
+}
+
 template <typename Check>
 void for_each_case(const Check& check) {
   Random random(20240501);
@@ -113,9 +159,35 @@ void check_gemv(const CodebookGemv& kernel, Isa isa) {
   expect(checked > before, std::string(kernel.name) + " was never run");
 }
 
+void check_depthwise(const char* name, Isa isa, codebook_depthwise_fn kernel) {
+  if (!is_available(isa)) return static_cast<void>(std::printf("%s: not on this machine\n", name));
+  Random random(20240502);
+  for (size_t bits = 1; bits <= 8; ++bits)
+    for (size_t run : {1, 2, 3, 4, 5, 6, 7, 10, 15, 17, 128})
+      for (size_t runs : {size_t{1}, size_t{3}, kDepthwiseColumns / run})
+        for (int repeat = 0; repeat < kRepeats; ++repeat)
+          for (Flush flush : {Flush::low, Flush::high})
+            if (runs * run <= kDepthwiseColumns)
+              check_depthwise_row(name, kernel, random, bits, runs, run, flush);
+}
+
+void check_copy_rows(const char* name, Isa isa, copy_rows_fn kernel) {
+  if (!is_available(isa)) return static_cast<void>(std::printf("%s: not on this machine\n", name));
+  Random random(20240503);
+  for (size_t columns = 0; columns <= 67; ++columns)
+    for (size_t step : {1, 2, 3, 7})
+      for (int repeat = 0; repeat < kRepeats; ++repeat)
+        for (Flush flush : {Flush::low, Flush::high})
+          check_copied_rows(name, kernel, random, columns, step, flush);
+}
+
 }  // namespace
 
 int main() {
+#define QC_CODEBOOK_DEPTHWISE(isa, name) check_depthwise(#name, Isa::isa, name);
+#include "kernels/codebook_depthwise/kernels.inc"
+#define QC_COPY_ROWS(isa, name) check_copy_rows(#name, Isa::isa, name);
+#include "kernels/copy_rows/kernels.inc"
 #define QC_CODEBOOK_GEMM(isa, name) check_gemm(#name, Isa::isa, name);
 #include "kernels/codebook_gemm/kernels.inc"
 #define QC_CODEBOOK_GEMV(isa, name, whole_dwords) check_gemv({#name, name, whole_dwords}, Isa::isa);

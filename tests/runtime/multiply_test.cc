@@ -1,4 +1,5 @@
 // Whole MatMuls and convolutions on every instruction set of this machine: sizes around each block.
+#include "base/checked_arithmetic.h"
 #include "operators.h"
 
 using namespace qc;
@@ -46,7 +47,17 @@ void check_convolutions(Random& random, Isa isa) {
       {{5, 3, 4}, {4, 3, 50}, {Shape{3}, Shape{2, 5}, Shape{2}, 1}},                   // one axis
       {{4, 1, 3, 3}, {1, 1, 1, 1}, {Shape{1, 1}, Shape{3, 3, 3, 3}, Shape{1, 1}, 1}},  // mostly pad
       {{2, 70, 16, 16}, {1, 70, 17, 17}, {Shape{1, 1}, Shape{0, 0, 0, 0}, Shape{1, 1}, 1}},  // two slices
-      {{3, 2, 2, 2}, {0, 2, 4, 4}, {Shape{1, 1}, Shape{0, 0, 0, 0}, Shape{1, 1}, 1}},        // no images
+      {{5, 1, 3, 3}, {2, 5, 150, 91}, {Shape{1, 1}, Shape{1, 1, 1, 1}, Shape{1, 1}, 5}},     // tiles of rows
+      {{2, 1, 9}, {2, 2, 9001}, {Shape{2}, Shape{4, 4}, Shape{1}, 2}},  // tiles of columns
+      {{300, 1, 3, 3}, {2, 300, 7, 7}, {Shape{2, 2}, Shape{1, 1, 1, 1}, Shape{1, 1}, 300}},  // many at once
+      {{1400, 1, 5, 5}, {1, 1400, 7, 7}, {Shape{1, 1}, Shape{2, 2, 2, 2}, Shape{1, 1}, 1400}},  // two tasks
+      {{21, 2, 3, 3}, {1, 6, 40, 40}, {Shape{1, 1}, Shape{1, 1, 1, 1}, Shape{1, 1}, 3}},  // 7 outputs a group
+      {{4, 1, 3, 3}, {1, 4, 30, 31}, {Shape{5, 7}, Shape{9, 0, 2, 20}, Shape{1, 1}, 4}},  // skipped inputs
+      {{4, 1, 3, 5},
+       {1, 4, 30, 31},
+       {Shape{3, 2}, Shape{8, 8, 8, 8}, Shape{5, 4}, 4}},  // phases and dilation
+      {{2, 1, 2, 2}, {1, 2, 3, 3}, {Shape{900, 1}, Shape{999, 2, 999, 2}, Shape{900, 1}, 2}},  // far away
+      {{3, 2, 2, 2}, {0, 2, 4, 4}, {Shape{1, 1}, Shape{0, 0, 0, 0}, Shape{1, 1}, 1}},          // no images
   };
   for (const Case& c : cases) {
     for (Flush flush : {Flush::low, Flush::high}) {
@@ -57,9 +68,41 @@ void check_convolutions(Random& random, Isa isa) {
   }
 }
 
+// What would need more than a tile is left to the panels, however large the numbers.
+void check_depthwise_limits() {
+  struct Case {
+    Shape weight;
+    ConvolutionClaim claim;
+    bool expected;
+  };
+  constexpr int64_t kLarge = kMaxSize;
+  const Case cases[] = {
+      {{8, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 8}, true},
+      {{8, 1, 3, 3}, {Shape{kLarge, kLarge}, Shape(4), Shape{1, 1}, 8}, true},
+      {{8, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{kLarge, 1}, 8}, false},
+      {{8, 1, 3, 3}, {Shape{kLarge, kLarge}, Shape(4), Shape{kLarge, kLarge}, 8}, false},
+      {{8, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{50, 1}, 8}, false},
+      {{8, 1, 3, 3}, {Shape{1, 1}, Shape{kLarge, kLarge, kLarge, kLarge}, Shape{1, 1}, 8}, true},
+      {{8, 16, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 8}, false},  // too many weights
+      {{8, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 1}, true},
+      {{9, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 1}, false},  // too many outputs
+  };
+  for (const Case& c : cases) {
+    PackedWeight weight;
+    Convolution convolution;
+    weight.rows.columns = static_cast<size_t>(c.weight[1] * c.weight[2] * c.weight[3]);
+    expect(check_convolution(c.claim, c.weight, &convolution).empty(), "a valid convolution was refused");
+    expect(is_depthwise(weight, convolution) == c.expected, "is_depthwise of " + as_text(c.weight) + ", " +
+                                                                as_text(*c.claim.strides) + ", " +
+                                                                as_text(*c.claim.dilations));
+    ++checked;
+  }
+}
+
 }  // namespace
 
 int main() {
+  check_depthwise_limits();
   for (Isa isa : available_isas()) {
     Random random(11);
     check_matmuls(random, isa);

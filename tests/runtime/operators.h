@@ -6,6 +6,7 @@
 
 #include "base/convolution.h"
 #include "base/packed_weight.h"
+#include "compute/depthwise.h"
 #include "compute/multiply.h"
 #include "support.h"
 
@@ -106,6 +107,20 @@ inline Reference convolve_at(const RandomOperands& operands, const Convolution& 
   return reference;
 }
 
+// `found` [batch, outputs, height, width] against the definition.
+inline void expect_convolved(const RandomOperands& operands, const Convolution& convolution,
+                             const ConvolutionSizes& sizes, const float* x, const float* found,
+                             const std::string& what) {
+  for (size_t image = 0; image < sizes.batch; ++image)
+    for (size_t i = 0; i < convolution.outputs; ++i)
+      for (int64_t row = 0; row < sizes.output[0]; ++row)
+        for (int64_t column = 0; column < sizes.output[1]; ++column)
+          expect(convolve_at(operands, convolution, sizes, x, image, i, row, column)
+                     .allows(*found++, operands.plain.columns),
+                 what);
+}
+
+// Runs CodebookConv's two ways; that of few outputs where it can.
 inline void check_conv(Random& random, const RandomOperands& operands, const ConvolutionClaim& claim,
                        const Shape& x_shape, Isa isa, Flush flush) {
   PackedWeight weight;
@@ -120,19 +135,18 @@ inline void check_conv(Random& random, const RandomOperands& operands, const Con
   for (int64_t size : sizes.y_shape) y_size *= static_cast<size_t>(size);
   Guarded<float> x(normal_floats(random, x_size), flush), y(y_size, flush);
   y.fill(kNan);
+  const std::string what =
+      std::string(" on ") + isa_name(isa) + ", " + as_text(x_shape) + " * " + as_text(weight.shape);
   const size_t positions = y_size / std::max<size_t>(1, sizes.batch) / weight.outputs;
   multiply_panels(get_codebook_gemm(isa), weight, convolution.groups, sizes.batch * positions,
                   ConvolutionPanels(x.data(), convolution, sizes),
                   {y.data(), positions, weight.outputs * positions, positions, 1}, run_backwards);
-  const float* found = y.data();
-  for (size_t image = 0; image < sizes.batch; ++image)
-    for (size_t i = 0; i < weight.outputs; ++i)
-      for (int64_t row = 0; row < sizes.output[0]; ++row)
-        for (int64_t column = 0; column < sizes.output[1]; ++column)
-          expect(convolve_at(operands, convolution, sizes, x.data(), image, i, row, column)
-                     .allows(*found++, weight.rows.columns),
-                 std::string("conv on ") + isa_name(isa) + ", " + as_text(x_shape) + " * " +
-                     as_text(weight.shape));
+  expect_convolved(operands, convolution, sizes, x.data(), y.data(), "conv" + what);
+  if (!is_depthwise(weight, convolution)) return;
+  y.fill(kNan);
+  convolve_depthwise(get_depthwise_kernels(isa), weight, convolution, sizes, x.data(), y.data(),
+                     run_backwards);
+  expect_convolved(operands, convolution, sizes, x.data(), y.data(), "depthwise conv" + what);
 }
 
 }  // namespace qc::test

@@ -82,6 +82,9 @@ CONVS = [  # x, weight, codebooks, strides, pads, dilations, group
     ((4, 2, 40), (5, 2, 7), 1, (3,), (2, 4), (2,), 1),
     ((1, 1, 28, 28), (6, 1, 5, 5), 2, (1, 1), (2, 2, 2, 2), (1, 1), 1),
     ((0, 2, 5, 5), (4, 2, 3, 3), 1, (1, 1), (0, 0, 0, 0), (1, 1), 1),
+    ((2, 40, 14, 15), (40, 1, 5, 5), 1, (1, 1), (2, 2, 2, 2), (1, 1), 40),
+    ((1, 24, 57, 113), (48, 1, 3, 3), 48, (2, 2), (1, 1, 1, 1), (1, 1), 24),
+    ((2, 6, 300), (6, 1, 9), 1, (2,), (4, 4), (3,), 6),
 ]
 
 
@@ -102,6 +105,18 @@ def test_threads_do_not_change_a_bit(isa, rows):
     random = np.random.default_rng(rows)
     packed = matmul_model(random_operands(random, 3, (300, 257), 3))
     x = random.standard_normal((rows, 257)).astype(np.float32)
+    one, two, four = (runtime.session(packed, threads=n).run(None, {"x": x})[0] for n in (1, 2, 4))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one, four)
+
+
+@pytest.mark.parametrize(("channels", "size"), [(3, 150), (700, 14)])
+def test_threads_do_not_change_a_bit_of_a_depthwise_convolution(isa, channels, size):
+    random = np.random.default_rng(channels)
+    operands = random_operands(random, 3, (channels, 1, 3, 3))
+    attributes = {"strides": [1, 1], "pads": [1, 1, 1, 1], "dilations": [1, 1], "group": channels}
+    packed = model(ops.CODEBOOK_CONV, operands.arguments, **operands.attributes(), **attributes)
+    x = random.standard_normal((2, channels, size, size)).astype(np.float32)
     one, two, four = (runtime.session(packed, threads=n).run(None, {"x": x})[0] for n in (1, 2, 4))
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(one, four)

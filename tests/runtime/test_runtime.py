@@ -16,10 +16,10 @@ def test_info_names_the_version_and_a_kernel_for_every_width():
     assert info.onnxruntime == onnxruntime.__version__
     assert info.isas[-1] == "scalar"
     assert info.isa in info.isas
-    assert set(info.kernels) == {"CodebookMatMul", "CodebookConv"}
+    assert set(info.kernels) == {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}
     for names in info.kernels.values():
         assert len(names) == 8
-        assert all(name.startswith("codebook_ge") and name.endswith(info.isa) for name in names)
+        assert all(name.startswith("codebook_") and name.endswith(info.isa) for name in names)
 
 
 @pytest.mark.parametrize("isa", runtime.runtime_info().isas)

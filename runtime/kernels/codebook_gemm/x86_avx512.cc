@@ -14,18 +14,6 @@ constexpr size_t kRows = 8;  // 8 rows x 3 vectors: 24 sums, 3 of x and a broadc
 constexpr size_t kPanelStride =
     kGemmColumns + kLanes;  // not a power of two: rows fall into different cache sets
 
-template <size_t bits>
-void decode_row(const PackedRows& weight, size_t row, size_t column, size_t columns, float* decoded) {
-  const Codebook<bits> codebook = load_codebook<bits>(codebook_of_row(weight, row));
-  const Row<bits> source = row_at<bits>(weight, row, column);
-  const size_t chunks = (columns + kLanes - 1) / kLanes;
-  const size_t whole = source.whole_chunks(chunks);
-  for (size_t chunk = 0; chunk < whole; ++chunk)
-    _mm512_storeu_ps(decoded + chunk * kLanes, look_up<bits>(codebook, source.whole_chunk(chunk)));
-  for (size_t chunk = whole; chunk < chunks; ++chunk)
-    _mm512_storeu_ps(decoded + chunk * kLanes, look_up<bits>(codebook, source.last_chunk(chunk)));
-}
-
 // sums[rows, 16 * vectors] += weights[rows, columns] * x[columns, 16 * vectors]
 template <size_t rows, size_t vectors>
 void multiply_tile(const GemmBlock& block, const float* weights, const float* x, float* sums) {

@@ -123,5 +123,18 @@ inline Row<bits> row_at(const PackedRows& weight, size_t row, size_t column) {
   return {weight.indices + bit / 8, weight.index_bytes - bit / 8, chunk_layout<bits>(bit % 8)};
 }
 
+// Writes `columns` weights of a row from `column` on, and up to a multiple of 16 whatever follows them.
+template <size_t bits>
+inline void decode_row(const PackedRows& weight, size_t row, size_t column, size_t columns, float* decoded) {
+  const Codebook<bits> codebook = load_codebook<bits>(codebook_of_row(weight, row));
+  const Row<bits> source = row_at<bits>(weight, row, column);
+  const size_t chunks = (columns + kLanes - 1) / kLanes;
+  const size_t whole = source.whole_chunks(chunks);
+  for (size_t chunk = 0; chunk < whole; ++chunk)
+    _mm512_storeu_ps(decoded + chunk * kLanes, look_up<bits>(codebook, source.whole_chunk(chunk)));
+  for (size_t chunk = whole; chunk < chunks; ++chunk)
+    _mm512_storeu_ps(decoded + chunk * kLanes, look_up<bits>(codebook, source.last_chunk(chunk)));
+}
+
 }  // namespace
 }  // namespace qc
