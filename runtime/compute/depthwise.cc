@@ -8,7 +8,8 @@
 namespace qc {
 namespace {
 
-constexpr int64_t kFewOutputs = 8;      // of a group: codebook_gemm takes 8 rows at once
+constexpr int64_t kFewOutputs = 16;     // of a group
+constexpr int64_t kFewImages = 128;     // outputs times channels of a group
 constexpr int64_t kTileInputs = 6144;   // floats; with those of the outputs they stay in a near cache
 constexpr int64_t kTileOutputs = 4096;  // floats, a multiple of kLanes
 constexpr int64_t kLeastColumns = 64;   // so many must fit
@@ -97,14 +98,13 @@ class Depthwise {
 
   // Runs of `pitch` floats that one row of every phase takes.
   int64_t planes() const { return group_channels(convolution_) * row_axis_.phases * column_axis_.phases; }
-  int64_t most_outputs() const { return kTileOutputs / group_outputs(convolution_) / kLanes * kLanes; }
   int64_t most_columns() const {
     const int64_t fitting = kTileInputs / (planes() * (1 + row_axis_.halo)) - column_axis_.halo;
-    return std::min(most_outputs(), fitting);
+    return std::min(kTileOutputs, fitting);
   }
   int64_t most_rows() const {
     const int64_t fitting = kTileInputs / (planes() * pitch_) - row_axis_.halo;
-    return std::clamp<int64_t>(most_outputs() / pitch_, 1, fitting);
+    return std::clamp<int64_t>(kTileOutputs / pitch_, 1, fitting);
   }
   // So many that a task is worth handing to a thread.
   int64_t choose_groups() const {
@@ -113,13 +113,9 @@ class Depthwise {
     return std::clamp<int64_t>(kTaskProducts / products, 1, static_cast<int64_t>(convolution_.groups));
   }
 
-  int64_t choose_groups_at_once() const {
-    return std::max<int64_t>(1, std::min(kTileInputs / group_floats(),
-                                         kTileOutputs / (group_outputs(convolution_) * output_floats())));
-  }
+  int64_t choose_groups_at_once() const { return std::max<int64_t>(1, kTileInputs / group_floats()); }
 
   int64_t group_floats() const { return planes() * plane_floats(); }
-  int64_t output_floats() const { return divide_up((rows_ - 1) * pitch_ + columns_, kLanes) * kLanes; }
   int64_t plane_floats() const { return (rows_ + row_axis_.halo) * pitch_; }
   int64_t plane_of(int64_t channel, int64_t row_phase, int64_t column_phase) const {
     return (channel * row_axis_.phases + row_phase) * column_axis_.phases + column_phase;
@@ -150,9 +146,10 @@ class Depthwise {
                        float* outputs) const {
     const int64_t each = group_outputs(convolution_), first_output = first_group * each;
     fill(tile, first_group, count, inputs);
-    for (int64_t i = 0; i < count * each; ++i)
-      multiply(tile, first_output + i, inputs + i / each * group_floats(), outputs + i * output_floats());
-    for (int64_t i = 0; i < count * each; ++i) store(tile, first_output + i, outputs + i * output_floats());
+    for (int64_t i = 0; i < count * each; ++i) {
+      multiply(tile, first_output + i, inputs + i / each * group_floats(), outputs);
+      store(tile, first_output + i, outputs);
+    }
   }
 
   // The channels of groups are neighbours in x, and in the tile.
@@ -223,13 +220,12 @@ class Depthwise {
 }  // namespace
 
 bool is_depthwise(const PackedWeight& weight, const Convolution& convolution) {
-  const Axis rows(convolution, 0), columns(convolution, 1);
-  const int64_t longest = std::max({rows.phases, rows.halo, columns.phases, columns.halo});
-  if (group_outputs(convolution) > kFewOutputs || weight.rows.columns > kDepthwiseColumns ||
-      longest > kTileInputs)
+  const int64_t outputs = group_outputs(convolution), channels = group_channels(convolution);
+  if (outputs > kFewOutputs || weight.rows.columns > kDepthwiseColumns || outputs * channels > kFewImages)
     return false;
-  return group_channels(convolution) * rows.phases * columns.phases * (1 + rows.halo) *
-             (kLeastColumns + columns.halo) <=
+  const Axis rows(convolution, 0), columns(convolution, 1);
+  if (std::max({rows.phases, rows.halo, columns.phases, columns.halo}) > kTileInputs) return false;
+  return channels * rows.phases * columns.phases * (1 + rows.halo) * (kLeastColumns + columns.halo) <=
          kTileInputs;
 }
 

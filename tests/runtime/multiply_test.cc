@@ -83,9 +83,10 @@ void check_depthwise_limits() {
       {{8, 1, 3, 3}, {Shape{kLarge, kLarge}, Shape(4), Shape{kLarge, kLarge}, 8}, false},
       {{8, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{50, 1}, 8}, false},
       {{8, 1, 3, 3}, {Shape{1, 1}, Shape{kLarge, kLarge, kLarge, kLarge}, Shape{1, 1}, 8}, true},
-      {{8, 16, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 8}, false},  // too many weights
+      {{8, 30, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 8}, false},  // too many weights
+      {{16, 9, 1, 1}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 1}, false},  // too many images
       {{8, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 1}, true},
-      {{9, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 1}, false},  // too many outputs
+      {{17, 1, 3, 3}, {Shape{1, 1}, Shape(4), Shape{1, 1}, 1}, false},  // too many outputs
   };
   for (const Case& c : cases) {
     PackedWeight weight;

@@ -19,7 +19,7 @@
 
 namespace qc {
 
-constexpr size_t kDepthwiseColumns = 128;
+constexpr size_t kDepthwiseColumns = 256;
 
 struct DepthwiseBlock {
   size_t row;
