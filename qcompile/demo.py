@@ -14,7 +14,7 @@ from qcompile.extras import require_training
 from qcompile.inference import error_percent
 from qcompile.loading import load_model
 from qcompile.report import report_file
-from qcompile.runtime import runtime_info
+from qcompile.runtime import kernel_of
 from qcompile.verification import evaluate_in_chunks, verify_file
 
 RECIPES = {"one-bit": "digits-lc-k2", "mixed": "digits-lc-mixed"}
@@ -72,7 +72,7 @@ def _show(
     yield "\n".join(check.as_text() for check in checks)
     results.append(DemoResult(name, packed, all(check.passed for check in checks)))
     yield f"\n== {name}: what each layer costs =="
-    report = report_file(packed, against=reference, kernels=runtime_info().kernels)
+    report = report_file(packed, against=reference, kernel_of=kernel_of)
     (folder / f"{name}.report.json").write_text(report.as_json() + "\n")
     yield report.as_text()
     yield f"test error {error_percent(packed, dataset):.2f} % (float {error_percent(reference, dataset):.2f} %)"

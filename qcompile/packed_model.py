@@ -29,6 +29,7 @@ class PackedLayer:
     codebook: npt.NDArray[np.float32]
     scale: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
+    node: onnx.NodeProto
 
     @property
     def weights(self) -> int:
@@ -104,7 +105,7 @@ def _read_layer(node: onnx.NodeProto, initializers: dict[str, onnx.TensorProto])
         raise ModelError(
             f"{where}: the codebook decreases along a row, wanted ascending entries; compile the model again"
         )
-    return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias)
+    return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node)
 
 
 def _to_array(where: str, tensor: onnx.TensorProto) -> npt.NDArray[Any]:

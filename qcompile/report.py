@@ -2,7 +2,7 @@
 
 import io
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from qcompile.text import printable
 
 FLOAT_BITS = 32
 NAME_LENGTH = 60
+KernelOf = Callable[[onnx.NodeProto], str]
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,12 @@ def report_file(
     path: str | pathlib.Path,
     *,
     against: str | pathlib.Path | None = None,
-    kernels: Mapping[str, Sequence[str]] | None = None,
+    kernel_of: KernelOf | None = None,
 ) -> Report:
     """The report of the packed file ``path``.
 
     ``against`` is the float model, for the weights' signal-to-noise ratio and the ratio of real file sizes;
-    ``kernels`` names the kernel of each operator for 1 to 8 bits on this machine.
+    ``kernel_of`` names the kernel that this machine runs for a node.
 
     Raises ModelError if a file is not what it must be.
     """
@@ -107,7 +108,7 @@ def report_file(
     others = sum(array.size for _, array in other_parameters(model))
     floats = None if against is None else load_model(against)
     payload = sum(_tensor_bytes(layer) for layer in layers) + 4 * others
-    rows = tuple(_report_layer(layer, payload, floats, kernels) for layer in layers)
+    rows = tuple(_report_layer(layer, payload, floats, kernel_of) for layer in layers)
     weights = sum(row.weights for row in rows)
     others += sum(layer.scale.size + layer.bias.size for layer in layers)
     entries = sum(sum(layer.entries) for layer in layers)
@@ -133,7 +134,7 @@ def _tensor_bytes(layer: PackedLayer) -> int:
 
 
 def _report_layer(
-    layer: PackedLayer, payload: int, floats: onnx.ModelProto | None, kernels: Mapping[str, Sequence[str]] | None
+    layer: PackedLayer, payload: int, floats: onnx.ModelProto | None, kernel_of: KernelOf | None
 ) -> LayerReport:
     return LayerReport(
         name=layer.name,
@@ -149,7 +150,7 @@ def _report_layer(
         bias_bytes=layer.bias.nbytes,
         share=_tensor_bytes(layer) / payload,
         weight_sqnr_db=None if floats is None else _weight_sqnr_db(layer, floats),
-        kernel=None if kernels is None else kernels[layer.op][layer.bits - 1],
+        kernel=None if kernel_of is None else kernel_of(layer.node),
     )
 
 

@@ -5,9 +5,12 @@ import importlib.resources
 import json
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
+import onnx
 import onnxruntime
+from onnx import helper
 
 from qcompile.errors import QCompileError
 
@@ -28,7 +31,7 @@ class RuntimeInfo:
     isa: str
     """The one in use: the best, or what QCOMPILE_FORCE_ISA names."""
     kernels: dict[str, tuple[str, ...]]
-    """By operator, the kernel for 1 to 8 bits; for CodebookMatMul, that of up to four rows of ``x``."""
+    """By operator, the kernel for 1 to 8 bits; ``kernel_of`` tells that of one node."""
     onnxruntime: str
     """The version of onnxruntime."""
 
@@ -91,8 +94,7 @@ def runtime_info() -> RuntimeInfo:
     Raises QCompileError if the library is missing, or QCOMPILE_FORCE_ISA names an instruction set that it
     or this machine has not.
     """
-    answer = session(_info_model(), threads=1).run(None, {})[0]
-    fields = json.loads(bytes(answer))
+    fields = _ask(())
     return RuntimeInfo(
         version=fields["version"],
         isas=tuple(fields["isas"]),
@@ -100,6 +102,21 @@ def runtime_info() -> RuntimeInfo:
         kernels={operator: tuple(names) for operator, names in fields["kernels"].items()},
         onnxruntime=onnxruntime.__version__,
     )
+
+
+def kernel_of(node: onnx.NodeProto) -> str:
+    """The kernel that this machine runs for ``node``, a CodebookMatMul or CodebookConv; the former with one row of x.
+
+    Raises QCompileError as ``runtime_info`` does, and where the attributes of ``node`` break a rule.
+    """
+    return str(_ask(node.attribute)["kernel"])
+
+
+def _ask(attributes: Iterable[onnx.AttributeProto]) -> dict[str, Any]:
+    """The answer of the operator RuntimeInfo to a node with ``attributes``."""
+    answer = session(_info_model(attributes), threads=1).run(None, {})[0]
+    fields: dict[str, Any] = json.loads(bytes(answer))
+    return fields
 
 
 def _register(options: onnxruntime.SessionOptions) -> None:
@@ -124,11 +141,10 @@ def _message(error: Exception) -> str:
     return text.removeprefix("Exception during initialization: ").strip()
 
 
-def _info_model() -> bytes:
+def _info_model(attributes: Iterable[onnx.AttributeProto]) -> bytes:
     """A model of the one node RuntimeInfo."""
-    from onnx import helper
-
     node = helper.make_node("RuntimeInfo", [], ["info"], name="runtime_info", domain=_DOMAIN)
+    node.attribute.extend(attributes)
     output = helper.make_tensor_value_info("info", _UINT8, ["bytes"])
     graph = helper.make_graph([node], "runtime_info", [], [output])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_DOMAIN, 1)]

@@ -66,7 +66,7 @@ def test_a_float_model_of_another_network_is_an_error(packed_path, packed_model,
 
 
 def test_text_and_json_tell_the_same(packed_path):
-    report = report_file(packed_path, kernels={"CodebookConv": ["a"] * 8, "CodebookMatMul": ["b"] * 8})
+    report = report_file(packed_path, kernel_of=lambda node: {"conv": "a", "fc": "b"}[node.name])
     data = json.loads(report.as_json())
     assert data["payload_bytes"] == report.payload_bytes
     assert [layer["kernel"] for layer in data["layers"]] == ["a", "b"]

@@ -17,7 +17,7 @@ def report(packed: pathlib.Path, against: pathlib.Path | None, as_json: bool) ->
     Everything is counted in the file itself; the kernel is the one this machine would run.
     """
     from qcompile.report import report_file
-    from qcompile.runtime import runtime_info
+    from qcompile.runtime import kernel_of
 
-    result = report_file(packed, against=against, kernels=runtime_info().kernels)
+    result = report_file(packed, against=against, kernel_of=kernel_of)
     click.echo(result.as_json() if as_json else result.as_text())

@@ -21,24 +21,6 @@ std::string found(const Operand& operand) {
   return std::string(", found ") + type_name(operand.type) + " " + as_text(operand.shape);
 }
 
-std::string check_attributes(const WeightClaim& claim) {
-  const int64_t version = claim.format_version.value_or(kFormatVersion);
-  if (version != kFormatVersion) {
-    return "format_version is " + std::to_string(version) + ", this library reads " +
-           std::to_string(kFormatVersion) + ". Update qcompile, or compile the model again";
-  }
-  if (!claim.bits) return "attribute bits is missing, wanted an int from 1 to 8";
-  if (*claim.bits < 1 || *claim.bits > kMaxBits)
-    return "bits is " + std::to_string(*claim.bits) + ", wanted 1 to 8";
-  if (!claim.weight_shape) return "attribute weight_shape is missing, wanted the sizes of the weight";
-  const Shape& shape = *claim.weight_shape;
-  bool in_range = shape.size() >= 2;
-  for (int64_t size : shape) in_range = in_range && size >= 1 && size <= kMaxSize;
-  if (in_range) return "";
-  return "weight_shape is " + as_text(shape) + ", wanted 2 or more sizes, each from 1 to " +
-         std::to_string(kMaxSize);
-}
-
 // The bytes of the packed indices; false if the sizes overflow.
 bool packed_size(const Shape& shape, int64_t bits, size_t* bytes) {
   size_t count = 0, total_bits = 0, rounded = 0;
@@ -116,8 +98,26 @@ const float* if_present(const Operand& operand) { return operand.shape[0] == 0 ?
 
 }  // namespace
 
+std::string check_weight_attributes(const WeightClaim& claim) {
+  const int64_t version = claim.format_version.value_or(kFormatVersion);
+  if (version != kFormatVersion) {
+    return "format_version is " + std::to_string(version) + ", this library reads " +
+           std::to_string(kFormatVersion) + ". Update qcompile, or compile the model again";
+  }
+  if (!claim.bits) return "attribute bits is missing, wanted an int from 1 to 8";
+  if (*claim.bits < 1 || *claim.bits > kMaxBits)
+    return "bits is " + std::to_string(*claim.bits) + ", wanted 1 to 8";
+  if (!claim.weight_shape) return "attribute weight_shape is missing, wanted the sizes of the weight";
+  const Shape& shape = *claim.weight_shape;
+  bool in_range = shape.size() >= 2;
+  for (int64_t size : shape) in_range = in_range && size >= 1 && size <= kMaxSize;
+  if (in_range) return "";
+  return "weight_shape is " + as_text(shape) + ", wanted 2 or more sizes, each from 1 to " +
+         std::to_string(kMaxSize);
+}
+
 std::string check_packed_weight(const WeightClaim& claim, PackedWeight* weight) {
-  std::string error = check_attributes(claim);
+  std::string error = check_weight_attributes(claim);
   if (!error.empty()) return error;
   const Shape& shape = *claim.weight_shape;
   size_t index_bytes = 0, columns = 0;

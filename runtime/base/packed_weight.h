@@ -37,6 +37,9 @@ struct PackedWeight {
   const float* bias = nullptr;   // null: absent
 };
 
+// What is wrong with the attributes alone; empty where nothing is.
+std::string check_weight_attributes(const WeightClaim& claim);
+
 // Fills *weight, or returns a message that says what is wrong, what was found and what is wanted.
 std::string check_packed_weight(const WeightClaim& claim, PackedWeight* weight);
 
