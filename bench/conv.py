@@ -55,8 +55,8 @@ def depthwise(channels: int, size: int, kernel: int, stride: int = 1) -> Case:
 
 
 CASES = (
-    Case("LeNet5, first", 1, 28, 6, 5),
-    Case("LeNet5, second", 6, 14, 16, 5, padded=False),
+    Case("LeNet5, conv1", 1, 28, 20, 5, padded=False),
+    Case("LeNet5, conv2", 20, 12, 50, 5, padded=False),
     Case("dense", 64, 56, 64, 3),
     Case("dense", 256, 14, 256, 3),
     Case("pointwise", 64, 56, 128, 1),
