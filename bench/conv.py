@@ -2,21 +2,17 @@
 
     python bench/conv.py --output docs/results/conv
 
-Rounds and ratios are those of bench/matmul.py: each round runs both for a slice of time, one after the other, and the
-speed-up is the median of the rounds' ratios.
+Rounds and ratios are those of bench/interleaved.py.
 """
 
-import json
-import os
 import pathlib
-import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import click
 import numpy as np
-from matmul import SEED, hot_round, medians, one_node_model, processor
+from interleaved import SEED, hot_round, medians, one_node_model, publish, settings_of
 from onnx import helper
 
 from qcompile import ops, runtime
@@ -154,23 +150,8 @@ def main(rounds: int, output: pathlib.Path | None) -> None:
     for case in CASES:
         figures.append(measure(case, rounds))
         print(as_row(figures[-1]), file=sys.stderr)
-    info = runtime.runtime_info()
-    settings: dict[str, object] = {
-        "command": shlex.join(["python", "bench/conv.py", *sys.argv[1:]]),
-        "processor": f"{processor()}, kernels for {info.isa}",
-        "versions": f"qcompile {info.version}, onnxruntime {info.onnxruntime}, numpy {np.__version__}",
-        "load average": f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors",
-        "bits": BITS,
-        "rounds": rounds,
-        "seed": SEED,
-    }
-    text = as_markdown(figures, settings)
-    print(text)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.with_suffix(".md").write_text(text)
-        records = {**settings, "figures": [asdict(figure) for figure in figures]}
-        output.with_suffix(".json").write_text(json.dumps(records, indent=2) + "\n")
+    settings = settings_of("bench/conv.py", rounds, bits=BITS)
+    publish(as_markdown(figures, settings), settings, figures, output)
 
 
 if __name__ == "__main__":

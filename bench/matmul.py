@@ -7,28 +7,21 @@ alike; the speed-up is the median of the rounds' ratios. Hot: the same weights a
 caches. Cold: a buffer larger than the last cache is written before each call, so the weights come from memory.
 """
 
-import json
-import os
 import pathlib
-import platform
-import shlex
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import click
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import helper, numpy_helper
+from interleaved import SEED, hot_round, mean_us, medians, one_node_model, publish, settings_of
+from onnx import helper
 
 from qcompile import ops, runtime
 from qcompile.packing import pack_bits
 
-SEED = 20240501
-SLICE_SECONDS = 0.015
 COLD_CALLS = 3  # in a round
 EVICTING_BYTES = 128 * 2**20
 FEW_ROWS = 8  # up to here every kernel of few rows is used (few_vectors in runtime/compute/multiply.h)
@@ -72,19 +65,6 @@ class Figures:
     cold_speedup: float | None = None
 
 
-def one_node_model(node: onnx.NodeProto, initializers: dict[str, npt.NDArray[np.generic]]) -> bytes:
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [node],
-        "matmul",
-        [value("x", onnx.TensorProto.FLOAT, None)],
-        [value("y", onnx.TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
-    )
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ops.DOMAIN, ops.DOMAIN_VERSION)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
-
-
 def packed_and_float(case: Case, random: np.random.Generator) -> tuple[bytes, bytes]:
     """The same weight twice: packed, and as the float32 matrix it stands for."""
     indices = random.integers(0, 2**case.bits, size=(case.n, case.k), dtype=np.uint8)
@@ -101,22 +81,6 @@ def packed_and_float(case: Case, random: np.random.Generator) -> tuple[bytes, by
     return one_node_model(node, packed), one_node_model(plain, {"weight": np.ascontiguousarray(weight.T)})
 
 
-def mean_us(call: Callable[[], object], calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - start) / calls * 1e6
-
-
-def hot_round(calls: Sequence[Callable[[], object]]) -> list[float]:
-    """The mean time of each call, in microseconds, over a slice of time."""
-    times = []
-    for call in calls:
-        once = mean_us(call, 1)
-        times.append(mean_us(call, max(1, round(SLICE_SECONDS / once * 1e6))))
-    return times
-
-
 def cold_round(calls: Sequence[Callable[[], object]], evicting: Floats) -> list[float]:
     times = []
     for call in calls:
@@ -126,11 +90,6 @@ def cold_round(calls: Sequence[Callable[[], object]], evicting: Floats) -> list[
             each.append(mean_us(call, 1))
         times.append(statistics.median(each))
     return times
-
-
-def medians(rounds: list[list[float]]) -> tuple[float, float, float]:
-    packed, plain = (statistics.median(column) for column in zip(*rounds, strict=True))
-    return packed, plain, statistics.median(round_[1] / round_[0] for round_ in rounds)
 
 
 def measure(case: Case, rounds: int, evicting: Floats) -> Figures:
@@ -149,11 +108,6 @@ def kernel_name(case: Case) -> str:
     kernels = runtime.runtime_info().kernels
     few = kernels[ops.CODEBOOK_MATMUL][case.bits - 1]
     return few if case.m <= FEW_ROWS else kernels[ops.CODEBOOK_CONV][case.bits - 1]
-
-
-def processor() -> str:
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
@@ -196,22 +150,8 @@ def main(rounds: int, quick: bool, output: pathlib.Path | None) -> None:
     for case in cases:
         figures.append(measure(case, rounds, evicting))
         print(as_row(figures[-1]), file=sys.stderr)
-    info = runtime.runtime_info()
-    settings: dict[str, object] = {
-        "command": shlex.join(["python", "bench/matmul.py", *sys.argv[1:]]),
-        "processor": f"{processor()}, kernels for {info.isa}",
-        "versions": f"qcompile {info.version}, onnxruntime {info.onnxruntime}, numpy {np.__version__}",
-        "load average": f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} processors",
-        "rounds": rounds,
-        "seed": SEED,
-    }
-    text = as_markdown(figures, settings)
-    print(text)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.with_suffix(".md").write_text(text)
-        records = {**settings, "figures": [asdict(figure) for figure in figures]}
-        output.with_suffix(".json").write_text(json.dumps(records, indent=2) + "\n")
+    settings = settings_of("bench/matmul.py", rounds)
+    publish(as_markdown(figures, settings), settings, figures, output)
 
 
 if __name__ == "__main__":
