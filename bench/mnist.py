@@ -34,7 +34,7 @@ from qcompile.verification import evaluate_in_chunks, verify_file
 
 # The first recipe of a network trains the float network that its others start from.
 RECIPES = {
-    "lenet300": ["lenet300-lc-k2", "lenet300-dc-k2", "lenet300-qp-k2", "lenet300-lc-ternary"],
+    "lenet300": ["lenet300-lc-k2", "lenet300-dc-k2", "lenet300-qp-k2", "lenet300-lc-ternary", "lenet300-lc-k4"],
     "lenet5": ["lenet5-lc-k2"],
 }
 OUTPUT = pathlib.Path(__file__).parent.parent / "docs" / "results" / "mnist"
