@@ -22,6 +22,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from qcompile import ops, runtime
+from qcompile.comparison import worst_ratio
+from qcompile.reference import evaluate
 
 SEED = 20240501
 SLICE_SECONDS = 0.015
@@ -61,6 +63,14 @@ def one_node_model(node: onnx.NodeProto, initializers: dict[str, npt.NDArray[np.
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ops.DOMAIN, ops.DOMAIN_VERSION)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
+
+
+def check_agree(packed: bytes, feeds: Mapping[str, npt.NDArray[Any]], calls: Sequence[Callable[[], Any]]) -> None:
+    """Raises ValueError unless every call keeps the float64 reference's bound: what is timed is the same product."""
+    wanted = evaluate(onnx.load_model_from_string(packed), feeds)["y"]
+    ratios = [worst_ratio(call(), wanted) for call in calls]
+    if max(ratios) > 1:
+        raise ValueError(f"a rival computes something else: differences are {ratios} of their bound")
 
 
 def settings_of(script: str, rounds: int, **more: object) -> dict[str, object]:

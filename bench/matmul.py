@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import click
 import numpy as np
 import numpy.typing as npt
-from interleaved import SEED, hot_round, mean_us, medians, one_node_model, publish, settings_of
+from interleaved import SEED, check_agree, hot_round, mean_us, medians, one_node_model, publish, settings_of
 from onnx import helper
 
 from qcompile import ops, runtime
@@ -98,7 +98,7 @@ def measure(case: Case, rounds: int, evicting: Floats) -> Figures:
     packed, plain = packed_and_float(case, random)
     sessions = (runtime.session(packed, threads=1), runtime.session(plain, threads=1, library=False))
     calls = [lambda session=session: session.run(None, x)[0] for session in sessions]
-    np.testing.assert_allclose(calls[0](), calls[1](), rtol=0, atol=1e-4 * case.k)  # the same product, roughly
+    check_agree(packed, x, calls)
     hot = medians([hot_round(calls) for _ in range(rounds)])
     cold = medians([cold_round(calls, evicting) for _ in range(rounds)]) if case.m == 1 else (None, None, None)
     return Figures(case, kernel_name(case), *hot, *cold)

@@ -63,13 +63,23 @@ def evaluate(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, B
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     for node in model.graph.node:
         operands = [values[name] if name else None for name in node.input]
-        values[node.output[0]] = _apply(node, operands, opsets)
+        try:
+            results = _apply(node, operands, opsets)
+        except (ArithmeticError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(f"reference: {node.op_type} {node.name!r} cannot be computed: {error}") from error
+        values |= dict(zip([name for name in node.output if name], results, strict=True))
     return values
 
 
-def _apply(node: onnx.NodeProto, operands: Sequence[Bounded | None], opsets: Mapping[str, int]) -> Bounded:
-    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+def _apply(node: onnx.NodeProto, operands: Sequence[Bounded | None], opsets: Mapping[str, int]) -> list[Bounded]:
+    """The outputs of ``node``: by its rule, else by onnx and with the bound infinity."""
     given = [operand for operand in operands if operand is not None]
+    known = _apply_rule(node, given, opsets) if len(node.output) == 1 else None
+    return [known] if known is not None else _without_rule(node, given, opsets)
+
+
+def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[str, int]) -> Bounded | None:
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     match node.op_type:
         case ops.CODEBOOK_MATMUL | ops.CODEBOOK_CONV:
             return _codebook_op(node.op_type, given, attributes)
@@ -98,9 +108,17 @@ def _apply(node: onnx.NodeProto, operands: Sequence[Bounded | None], opsets: Map
             return _global_average(given[0])
         case name if name in SHAPING_OPS | SELECTING_OPS:
             return _move(node, given, opsets)
-    value = _by_onnx(node, [operand.value for operand in given], opsets)
-    unknown = any(operand.error.any() for operand in given) or np.issubdtype(value.dtype, np.floating)
-    return Bounded(value, np.full(value.shape, np.inf if unknown else 0.0))
+        case "Constant":
+            return exact(_by_onnx(node, [], opsets)[0])
+    return None
+
+
+def _without_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[str, int]) -> list[Bounded]:
+    """Whatever is float, or follows from something that is not exact, has an unknown error."""
+    inexact = any(operand.error.any() for operand in given)
+    values = _by_onnx(node, [operand.value for operand in given], opsets)
+    unknown = [inexact or np.issubdtype(value.dtype, np.floating) for value in values]
+    return [Bounded(v, np.full(v.shape, np.inf if u else 0.0)) for v, u in zip(values, unknown, strict=True)]
 
 
 def _product(a: Bounded, b: Bounded, multiply: Any, terms: int) -> Bounded:
@@ -115,14 +133,15 @@ def _product(a: Bounded, b: Bounded, multiply: Any, terms: int) -> Bounded:
     return Bounded(value, error)
 
 
-def _scale_and_shift(product: Bounded, scale: Array, bias: Array, terms: int) -> Bounded:
+def _scale_and_shift(product: Bounded, scale: Array, bias: Array, terms: int, bias_error: Array | float = 0) -> Bounded:
     """``product * scale + bias``: two roundings more than the ``terms`` that ``product`` already counts.
 
     onnxruntime may multiply the weight by ``scale`` beforehand: one rounding, as the multiplication afterwards.
     """
     value = product.value * scale + bias
     # product.error >= gamma(terms) * sum |x w|; two more roundings scale it by at most (terms + 2) / terms.
-    error = product.error * np.abs(scale) * (1 + 4 / terms) + gamma(2) * (np.abs(product.value * scale) + np.abs(bias))
+    reach = np.abs(product.value * scale) + np.abs(bias) + bias_error
+    error = product.error * np.abs(scale) * (1 + 4 / terms) + bias_error + gamma(2) * reach
     return Bounded(value, error)
 
 
@@ -157,9 +176,9 @@ def _conv(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded
     if attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise ModelError("reference: Conv with auto_pad SAME is not supported; write the pads out")
     product = _convolution(x, weight, attributes)
-    bias = operands[2].value if len(operands) > 2 else np.zeros(1)
-    terms = math.prod(weight.value.shape[1:])
-    return _scale_and_shift(product, np.ones(1), bias.reshape(-1, *[1] * (x.value.ndim - 2)), terms)
+    bias = operands[2] if len(operands) > 2 else exact(np.zeros(1))
+    terms, column = math.prod(weight.value.shape[1:]), (-1, *[1] * (x.value.ndim - 2))
+    return _scale_and_shift(product, np.ones(1), bias.value.reshape(column), terms, bias.error.reshape(column))
 
 
 def _gemm(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
@@ -167,9 +186,12 @@ def _gemm(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded
     a = Bounded(a.value.T, a.error.T) if attributes.get("transA", 0) else a
     b = Bounded(b.value.T, b.error.T) if attributes.get("transB", 0) else b
     terms = b.value.shape[0]
-    bias = operands[2].value * attributes.get("beta", 1.0) if len(operands) > 2 else np.zeros(1)
+    alpha, beta = np.full(1, attributes.get("alpha", 1.0)), attributes.get("beta", 1.0)
+    bias = operands[2] if len(operands) > 2 else exact(np.zeros(1))
+    # The product with beta is one more rounding.
+    bias_error = np.abs(beta) * (bias.error + gamma(1) * np.abs(bias.value))
     product = _product(a, b, lambda p, q: p @ q, terms)
-    return _scale_and_shift(product, np.full(1, attributes.get("alpha", 1.0)), bias, terms)
+    return _scale_and_shift(product, alpha, bias.value * beta, terms, bias_error)
 
 
 def _batch_normalization(operands: Sequence[Bounded], epsilon: float) -> Bounded:
@@ -248,16 +270,16 @@ def _global_average(x: Bounded) -> Bounded:
 
 def _move(node: onnx.NodeProto, operands: Sequence[Bounded], opsets: Mapping[str, int]) -> Bounded:
     """An operator that only moves values: the bounds move with them."""
-    value = _by_onnx(node, [operand.value for operand in operands], opsets)
+    value = _by_onnx(node, [operand.value for operand in operands], opsets)[0]
     if not any(operand.error.any() for operand in operands):
         return Bounded(value, np.zeros(value.shape))
     is_data = [np.issubdtype(operand.value.dtype, np.floating) for operand in operands]
     moved = [o.error if data else o.value for o, data in zip(operands, is_data, strict=True)]
-    return Bounded(value, _by_onnx(node, moved, opsets))
+    return Bounded(value, _by_onnx(node, moved, opsets)[0])
 
 
-def _by_onnx(node: onnx.NodeProto, values: Sequence[Array], opsets: Mapping[str, int]) -> Array:
-    """The first output of a node of standard operators by onnx's own reference evaluator."""
+def _by_onnx(node: onnx.NodeProto, values: Sequence[Array], opsets: Mapping[str, int]) -> list[Array]:
+    """The outputs of a node of standard operators by onnx's own reference evaluator."""
     single = onnx.NodeProto()
     single.CopyFrom(node)
     feeds = dict(zip((name for name in node.input if name), values, strict=True))
@@ -265,9 +287,9 @@ def _by_onnx(node: onnx.NodeProto, values: Sequence[Array], opsets: Mapping[str,
         [single],
         "single",
         [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in feeds],
-        [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in node.output[:1]],
+        [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in node.output if name],
     )
     imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     evaluator = onnx.reference.ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=imports))
     outputs: Any = evaluator.run(None, feeds)
-    return np.asarray(outputs[0])
+    return [np.asarray(output) for output in outputs]

@@ -75,6 +75,35 @@ def test_an_operator_without_a_rule_has_no_bound():
     assert np.isinf(result.error).all()
 
 
+def test_a_computed_bias_passes_its_error_on_and_a_constant_node_is_exact():
+    text = (
+        "g (float[m, 40] x, float[m, 5] z) => (float[m, 5] y) "
+        "{ c = Constant <value = float[1] {0.3}> () t = Tanh (z) b = Mul (t, c) y = Gemm <beta = 100.0> (x, w, b) }"
+    )
+    model, feeds = model_of(text, w=normal(1, 40, 5)), {"x": normal(0, 6, 40), "z": normal(2, 6, 5)}
+    result = evaluate(model, feeds)
+    assert not result["c"].error.any()
+    assert (result["y"].error >= 100 * result["b"].error).all()
+    found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feeds)[0]
+    assert (np.abs(found - result["y"].value) <= result["y"].error).all()
+
+
+def test_every_output_of_an_operator_without_a_rule_is_there():
+    model = model_of(
+        "g (float[m, 4] x) => (float[m, 2] y) { a, b = Split <axis = 1, num_outputs = 2> (x) y = Add (a, b) }"
+    )
+    x = normal(0, 3, 4)
+    result = evaluate(model, {"x": x})["y"]
+    np.testing.assert_allclose(result.value, x[:, :2] + x[:, 2:], rtol=1e-7, atol=0)  # float64 of exact float32 inputs
+    assert np.isinf(result.error).all()
+
+
+def test_what_cannot_be_computed_is_an_error_that_names_the_node():
+    model = model_of("g (float[m, 4] x) => (float[m, 4] y) { y = MatMul (x, w) }", w=normal(1, 5, 4))
+    with pytest.raises(ModelError, match="MatMul '' cannot be computed"):
+        evaluate(model, {"x": normal(0, 3, 4)})
+
+
 def test_a_missing_input_is_an_error():
     model = model_of("g (float[m, 4] x) => (float[m, 4] y) { y = Relu (x) }")
     with pytest.raises(ModelError, match="no value for input x; given: z"):

@@ -10,7 +10,7 @@ from qcompile.cli.options import FOLDER
 @click.command()
 @click.option("-o", "--output", type=FOLDER, default="demo", show_default=True, help="The folder for the files.")
 def demo(output: pathlib.Path) -> None:
-    """Learns handwritten digits at 1 bit and mixed bits, compiles, checks, reports and times them; about 2 minutes.
+    """Learns handwritten digits at 1 bit and mixed bits, compiles, checks, reports and times them; about a minute.
 
     The digits are scikit-learn's, embedded: nothing is downloaded.
     """
