@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from qcompile.frontend.codebook_weight import CodebookWeight
-
-_PARTS = ("codebook", "indices", "multiplier")
+from qcompile.frontend.codebook_weight import CodebookWeight, read_codebook_weights
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,9 @@ class LearningState:
 
     def to_tensors(self) -> dict[str, torch.Tensor]:
         """The tensors to save beside ``iteration`` and ``history``."""
-        tensors = {}
+        tensors = {f"{name}:multiplier": multiplier for name, multiplier in self.multipliers.items()}
         for name, weight in self.weights.items():
-            parts = (weight.codebook, weight.indices, self.multipliers[name])
-            tensors.update({f"{name}:{part}": tensor for part, tensor in zip(_PARTS, parts, strict=True)})
+            tensors |= weight.to_tensors(name)
         return tensors
 
     @classmethod
@@ -47,7 +44,6 @@ class LearningState:
         cls, tensors: Mapping[str, torch.Tensor], iteration: int, history: tuple[IterationRecord, ...]
     ) -> "LearningState":
         """The inverse of ``to_tensors``; other tensors may be present."""
-        names = [key.removesuffix(":codebook") for key in tensors if key.endswith(":codebook")]
-        weights = {name: CodebookWeight(tensors[f"{name}:codebook"], tensors[f"{name}:indices"]) for name in names}
-        multipliers = {name: tensors[f"{name}:multiplier"] for name in names}
+        weights = read_codebook_weights(tensors)
+        multipliers = {name: tensors[f"{name}:multiplier"] for name in weights}
         return cls(iteration, weights, multipliers, history)

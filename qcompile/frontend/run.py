@@ -182,7 +182,7 @@ class _Run:
         plan = self._plan(weights, self._measure())
         tensors = dict(self.network.state_dict())
         for name, weight in weights.items():
-            tensors |= {f"{name}:codebook": weight.codebook, f"{name}:indices": weight.indices}
+            tensors |= weight.to_tensors(name)
         self.folder.write_tensors("learned.safetensors", tensors)
         example = (torch.zeros(2, *self.network.input_shape),)
         export_onnx(self.network, weights, example, self.folder.path / "exported.onnx", plan=plan)

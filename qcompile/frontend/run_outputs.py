@@ -8,7 +8,7 @@ import torch
 
 from qcompile.errors import DataError
 from qcompile.frontend.checkpoints import read_tensors
-from qcompile.frontend.codebook_weight import CodebookWeight
+from qcompile.frontend.codebook_weight import CodebookWeight, read_codebook_weights
 from qcompile.models import build_network
 
 BATCH = 500
@@ -20,11 +20,11 @@ def load_learned(folder: Path, network_name: str) -> tuple[torch.nn.Module, dict
     Raises DataError if learned.safetensors is missing, damaged or of another network.
     """
     tensors = read_tensors(folder / "learned.safetensors")
-    names = [key.removesuffix(":indices") for key in tensors if key.endswith(":indices")]
     try:
-        weights = {n: CodebookWeight(tensors.pop(f"{n}:codebook"), tensors.pop(f"{n}:indices")) for n in names}
+        weights = read_codebook_weights(tensors)
         network = build_network(network_name)
-        network.load_state_dict(tensors | {name: weight.decode() for name, weight in weights.items()})
+        own = {name: tensor for name, tensor in tensors.items() if ":" not in name}
+        network.load_state_dict(own | {name: weight.decode() for name, weight in weights.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise DataError(f"{folder / 'learned.safetensors'}: does not fit network {network_name} ({error})") from error
     return network.eval(), weights
