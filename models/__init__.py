@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from qcompile.models.lenet import Network
+    from qcompile.models.network import Network
 
-NETWORK_NAMES = ("digits", "lenet300", "lenet5")
+NETWORK_NAMES = ("digits", "lenet300", "lenet5", "resnet20", "resnet32", "resnet56", "vgg12")
 
 
 def build_network(name: str) -> "Network":
@@ -13,7 +13,7 @@ def build_network(name: str) -> "Network":
 
     Raises ValueError, listing the names, if there is no network of that name.
     """
-    from qcompile.models import lenet
+    from qcompile.models import lenet, resnet, vgg
 
     match name:
         case "digits":
@@ -22,4 +22,8 @@ def build_network(name: str) -> "Network":
             return lenet.LeNet300()
         case "lenet5":
             return lenet.LeNet5()
+        case "resnet20" | "resnet32" | "resnet56":
+            return resnet.ResNet(blocks=(int(name.removeprefix("resnet")) - 2) // 6)
+        case "vgg12":
+            return vgg.VGG12()
     raise ValueError(f'no network is called "{name}"; there are {", ".join(NETWORK_NAMES)}')

@@ -5,17 +5,11 @@ mean to subtract: on MNIST the plain pixels gave the lowest validation error, an
 preparation beyond the division by the largest pixel.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-
-class Network(nn.Module):
-    """An image classifier that knows the shape of its input."""
-
-    input_shape: ClassVar[tuple[int, int, int]]
+from qcompile.models.network import Network
 
 
 class LeNet300(Network):

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from qcompile.cifar import read_batch
 from qcompile.errors import DataError, RecipeError
 from qcompile.idx import read_images, read_labels
 
-DATASET_NAMES = ("digits", "mnist")
+DATASET_NAMES = ("cifar10", "digits", "mnist")
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -17,7 +18,7 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images are float32 [count, 1, height, width], pixels in [0, 1]; labels are int64 [count], below ``classes``."""
+    """Images float32 [count, channels, height, width], pixels in [0, 1]; labels int64 [count], below ``classes``."""
 
     train_images: Images
     train_labels: Labels
@@ -29,17 +30,33 @@ class Dataset:
 def load(name: str, data_dir: Path) -> Dataset:
     """The data set called ``name``.
 
-    "mnist" is read from its four IDX files, plain or .gz, in ``data_dir``/mnist or ``data_dir``. "digits" comes with
+    "mnist" is read from its four IDX files, plain or .gz, in ``data_dir``/mnist or ``data_dir``; "cifar10" from its
+    six binary files in ``data_dir``/cifar-10-batches-bin, ``data_dir``/cifar10 or ``data_dir``. "digits" comes with
     scikit-learn: 8x8 digits, 1437 to train and 360 to test, always the same split; ``data_dir`` is not looked at.
 
     Raises DataError if a file is missing, damaged or of another format; RecipeError for an unknown name.
     """
     match name:
+        case "cifar10":
+            return _load_cifar10(data_dir)
         case "digits":
             return _load_digits()
         case "mnist":
             return _load_mnist(data_dir)
     raise RecipeError(f'no data set is called "{name}"; there are {", ".join(DATASET_NAMES)}')
+
+
+def _load_cifar10(data_dir: Path) -> Dataset:
+    folder = next((data_dir / n for n in ("cifar-10-batches-bin", "cifar10") if (data_dir / n).is_dir()), data_dir)
+    train = [read_batch(_find(folder, f"data_batch_{number}.bin")) for number in range(1, 6)]
+    test_images, test_labels = read_batch(_find(folder, "test_batch.bin"))
+    return Dataset(
+        np.concatenate([_to_pixels(images) for images, _ in train]),
+        np.concatenate([labels for _, labels in train]).astype(np.int64),
+        _to_pixels(test_images),
+        test_labels.astype(np.int64),
+        classes=10,
+    )
 
 
 def _load_mnist(data_dir: Path) -> Dataset:
@@ -50,22 +67,31 @@ def _load_mnist(data_dir: Path) -> Dataset:
 
 
 def _load_part(folder: Path, part: str) -> tuple[Images, Labels]:
-    images = read_images(_find(folder, f"{part}-images-idx3-ubyte"), height=28, width=28)
-    labels_path = _find(folder, f"{part}-labels-idx1-ubyte")
+    images = read_images(
+        _find(folder, f"{part}-images-idx3-ubyte", f"{part}-images-idx3-ubyte.gz"), height=28, width=28
+    )
+    labels_path = _find(folder, f"{part}-labels-idx1-ubyte", f"{part}-labels-idx1-ubyte.gz")
     labels = read_labels(labels_path, classes=10)
     if len(labels) != len(images):
         raise DataError(
             f"{labels_path}: found {len(labels)} labels, wanted {len(images)}, one for each image beside it; "
             "download both files again"
         )
-    return (images[:, np.newaxis] / np.float32(255)).astype(np.float32, copy=False), labels.astype(np.int64)
+    return _to_pixels(images[:, np.newaxis]), labels.astype(np.int64)
 
 
-def _find(folder: Path, name: str) -> Path:
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.exists():
-            return candidate
-    raise DataError(f"{folder}: found neither {name} nor {name}.gz; name the folder that holds them with --data-dir")
+def _to_pixels(images: npt.NDArray[np.uint8]) -> Images:
+    """float32 in [0, 1]."""
+    return np.divide(images, np.float32(255), dtype=np.float32)
+
+
+def _find(folder: Path, *names: str) -> Path:
+    """The first of ``names`` that is there."""
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    if found is None:
+        wanted = f"neither {' nor '.join(names)}" if len(names) > 1 else f"no {names[0]}"
+        raise DataError(f"{folder}: found {wanted}; name the folder that holds the data with --data-dir")
+    return found
 
 
 def _load_digits() -> Dataset:

@@ -48,8 +48,34 @@ def test_each_image_needs_a_label(tmp_path):
 
 
 def test_an_unknown_name_lists_the_names(tmp_path):
-    with pytest.raises(RecipeError, match=r'"cifar"; there are digits, mnist'):
+    with pytest.raises(RecipeError, match=r'"cifar"; there are cifar10, digits, mnist'):
         load("cifar", tmp_path)
+
+
+def write_cifar10(folder, count=2):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
+        red_green_blue = bytes([255] * 1024 + [51] * 1024 + [number] * 1024)
+        (folder / f"{name}.bin").write_bytes(b"".join(bytes([n]) + red_green_blue for n in range(count)))
+
+
+@pytest.mark.parametrize("inside", ["", "cifar10", "cifar-10-batches-bin"])
+def test_cifar10_is_found_in_the_folder_or_inside(tmp_path, inside):
+    write_cifar10(tmp_path / inside)
+    data = load("cifar10", tmp_path)
+    assert data.train_images.shape == (10, 3, 32, 32)
+    assert data.test_images.shape == (2, 3, 32, 32)
+    assert data.train_images.dtype == np.float32
+    assert data.train_images[2, :, 7, 5].tolist() == [1.0, np.float32(0.2), np.float32(1) / np.float32(255)]
+    assert data.train_labels.tolist() == [0, 1] * 5
+    assert data.train_labels.dtype == np.int64
+
+
+def test_a_missing_cifar_file_is_named(tmp_path):
+    write_cifar10(tmp_path)
+    (tmp_path / "data_batch_3.bin").unlink()
+    with pytest.raises(DataError, match=r"found no data_batch_3\.bin; .*--data-dir"):
+        load("cifar10", tmp_path)
 
 
 def test_digits_are_always_split_alike(tmp_path):
@@ -85,3 +111,14 @@ def test_the_real_mnist():
     # The published mean of the training pixels is 0.1307, and the first labels are 5 0 4 1 9.
     assert float(data.train_images.mean(dtype=np.float64)) == pytest.approx(0.1307, abs=5e-5)
     assert data.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+@pytest.mark.skipif("QCOMPILE_DATA_DIR" not in os.environ, reason="needs CIFAR-10: set QCOMPILE_DATA_DIR")
+def test_the_real_cifar10():
+    data = load("cifar10", pathlib.Path(os.environ["QCOMPILE_DATA_DIR"]))
+    assert (data.train_images.shape, data.test_images.shape) == ((50_000, 3, 32, 32), (10_000, 3, 32, 32))
+    # The published means of the training pixels are 0.4914, 0.4822, 0.4465; each class has 5,000 and 1,000 images.
+    means = data.train_images.mean(axis=(0, 2, 3), dtype=np.float64)
+    assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=5e-5)
+    assert np.bincount(data.train_labels).tolist() == [5_000] * 10
+    assert np.bincount(data.test_labels).tolist() == [1_000] * 10

@@ -2,19 +2,21 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from qcompile.errors import QCompileError, RecipeError
+from qcompile.frontend.augmentation import crop_and_flip
 
 _EVALUATION_BATCH = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Images float32 [count, 1, height, width] and labels int64 [count]."""
+    """Images float32 [count, channels, height, width] and labels int64 [count]."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -22,7 +24,10 @@ class Samples:
 
 @dataclass(frozen=True)
 class Optimization:
-    """Stochastic gradient descent with Nesterov momentum. Raises RecipeError for a value out of range."""
+    """Stochastic gradient descent with Nesterov momentum. Raises RecipeError for a value out of range.
+
+    ``augmentation`` "crop-flip" moves and mirrors each image at random.
+    """
 
     learning_rate: float = 0.1
     learning_rate_decay: float = 0.93
@@ -30,6 +35,7 @@ class Optimization:
     momentum: float = 0.9
     weight_decay: float = 0.0
     bfloat16: bool = False
+    augmentation: Literal["none", "crop-flip"] = "none"
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -66,9 +72,12 @@ def train_epoch(
     total = 0.0
     order = torch.randperm(len(samples.labels), generator=generator)
     for batch in torch.split(order, settings.batch_size):
+        images = samples.images[batch]
+        if settings.augmentation == "crop-flip":
+            images = crop_and_flip(images, generator)
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            logits = network(samples.images[batch])
+            logits = network(images)
         loss = F.cross_entropy(logits.float(), samples.labels[batch])
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
