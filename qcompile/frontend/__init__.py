@@ -4,8 +4,9 @@ from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.codebooks import Adaptive, ScaledBinary, ScaledTernary
 from qcompile.frontend.direct import compress_directly, decoded
 from qcompile.frontend.export import export_onnx
-from qcompile.frontend.lc import LearningStep, learn_compressed
+from qcompile.frontend.lc import learn_compressed
 from qcompile.frontend.lc_state import IterationRecord, LearningState
+from qcompile.frontend.learning_step import LearningStep
 from qcompile.frontend.schedule import Schedule
 
 __all__ = [

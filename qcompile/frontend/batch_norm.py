@@ -7,6 +7,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+def has_batch_statistics(network: nn.Module) -> bool:
+    """Whether some module of ``network`` normalizes with running statistics."""
+    return any(_has_statistics(module) for module in network.modules())
+
+
 def recompute_batch_statistics(network: nn.Module, batches: Iterable[torch.Tensor]) -> None:
     """Sets the running mean and variance of each batch normalization to their averages over ``batches`` of inputs.
 
@@ -15,7 +20,7 @@ def recompute_batch_statistics(network: nn.Module, batches: Iterable[torch.Tenso
 
     Raises ValueError if there are no batches.
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and _has_statistics(module)]
     modes = {module: module.training for module in network.modules()}
     momenta = {norm: norm.momentum for norm in norms}
     network.eval()
@@ -34,3 +39,7 @@ def recompute_batch_statistics(network: nn.Module, batches: Iterable[torch.Tenso
         module.training = training
     if count == 0:
         raise ValueError("the batch statistics need at least one batch")
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm) and module.track_running_stats

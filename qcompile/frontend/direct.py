@@ -25,9 +25,7 @@ def compress_directly(
     """
     codebooks = select_codebooks(network, layers)
     weights = fit_all({name: network.get_parameter(name) for name in codebooks}, codebooks)
-    place_weights(network, weights)
-    if calibration is not None:
-        recompute_batch_statistics(network, calibration)
+    place_compressed(network, weights, calibration)
     return weights
 
 
@@ -57,13 +55,27 @@ def place_weights(network: nn.Module, weights: Mapping[str, CodebookWeight]) -> 
 
 
 @contextmanager
-def decoded(network: nn.Module, weights: Mapping[str, CodebookWeight]) -> Iterator[nn.Module]:
-    """``network`` with the decoded weights in it; on leaving, with its own again."""
-    own = {name: network.get_parameter(name).detach().clone() for name in weights}
-    place_weights(network, weights)
+def decoded(
+    network: nn.Module, weights: Mapping[str, CodebookWeight], *, calibration: Iterable[torch.Tensor] | None = None
+) -> Iterator[nn.Module]:
+    """``network`` with the decoded weights in it; on leaving, with its own again.
+
+    With ``calibration``, batches of inputs, it also has the batch statistics of these weights meanwhile.
+    """
+    own = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    place_compressed(network, weights, calibration)
     try:
         yield network
     finally:
         with torch.no_grad():
-            for name, tensor in own.items():
-                network.get_parameter(name).copy_(tensor)
+            for name, tensor in network.state_dict().items():
+                tensor.copy_(own[name])
+
+
+def place_compressed(
+    network: nn.Module, weights: Mapping[str, CodebookWeight], calibration: Iterable[torch.Tensor] | None
+) -> None:
+    """Writes the decoded weights into ``network``, and their batch statistics where there is a ``calibration``."""
+    place_weights(network, weights)
+    if calibration is not None:
+        recompute_batch_statistics(network, calibration)

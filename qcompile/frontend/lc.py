@@ -8,34 +8,18 @@ Carreira-Perpinan and Idelbayev, arXiv 1707.04319 (quantization).
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from qcompile.errors import QCompileError
-from qcompile.frontend.batch_norm import recompute_batch_statistics
 from qcompile.frontend.codebooks import Codebook
-from qcompile.frontend.direct import fit_all, place_weights
+from qcompile.frontend.direct import fit_all, place_compressed
 from qcompile.frontend.lc_state import IterationRecord, LearningState
+from qcompile.frontend.learning_step import LearningStep, Train, Training, run_training
 from qcompile.frontend.penalty import penalized_steps
 from qcompile.frontend.schedule import Schedule
 from qcompile.frontend.selection import LayerRules, select_codebooks
-
-
-@dataclass(frozen=True)
-class LearningStep:
-    """What the user's training function is told about the L step that it is to run."""
-
-    iteration: int
-    penalty: float
-
-    def clip(self, learning_rate: float) -> float:
-        """The learning rate, at most 1/penalty: above it the penalty's own gradient step diverges (1707.01209, 5.1)."""
-        return min(learning_rate, 1.0 / self.penalty)
-
-
-Train = Callable[[LearningStep], float | None]
 
 
 def learn_compressed(
@@ -67,13 +51,11 @@ def learn_compressed(
     state = state or start_learning(parameters, codebooks)
     while not schedule.is_over(state.iteration, state.distance):
         step = LearningStep(state.iteration, schedule.penalty(state.iteration))
-        loss = _learn(step, parameters, state, train)
-        state = _compress(step, parameters, codebooks, state, loss, schedule)
+        training = _learn(step, parameters, state, train)
+        state = _compress(step, parameters, codebooks, state, training, schedule)
         if on_iteration is not None:
             on_iteration(state)
-    place_weights(network, state.weights)
-    if calibration is not None:
-        recompute_batch_statistics(network, calibration)
+    place_compressed(network, state.weights, calibration)
     return state
 
 
@@ -84,19 +66,14 @@ def start_learning(parameters: dict[str, nn.Parameter], codebooks: dict[str, Cod
     return LearningState(0, weights, multipliers, ())
 
 
-def _learn(step: LearningStep, parameters: dict[str, nn.Parameter], state: LearningState, train: Train) -> float | None:
+def _learn(step: LearningStep, parameters: dict[str, nn.Parameter], state: LearningState, train: Train) -> Training:
     """The L step: the user's training, pulled towards decode + lambda / mu."""
     pulls = [
         (weight, (state.weights[name].decode() + state.multipliers[name] / step.penalty).to(weight.device))
         for name, weight in parameters.items()
     ]
-    with penalized_steps(pulls, step.penalty) as stepped:
-        loss = train(step)
-    if missing := [name for name, parameter in parameters.items() if id(parameter) not in stepped]:
-        raise QCompileError(f"train() stepped no optimizer that holds {', '.join(missing)}: these cannot be learned")
-    if loss is not None and not math.isfinite(loss):
-        raise QCompileError(f"the loss of iteration {step.iteration} is {loss}: lower the learning rate")
-    return loss
+    with penalized_steps(pulls, step.penalty):
+        return run_training(step, parameters, train)
 
 
 def _compress(
@@ -104,7 +81,7 @@ def _compress(
     parameters: dict[str, nn.Parameter],
     codebooks: dict[str, Codebook],
     state: LearningState,
-    loss: float | None,
+    training: Training,
     schedule: Schedule,
 ) -> LearningState:
     """The C step on w - lambda / mu, then lambda - mu (w - decode)."""
@@ -115,7 +92,7 @@ def _compress(
     multipliers = state.multipliers
     if schedule.penalty_form == "augmented_lagrangian":
         multipliers = {name: multipliers[name] - step.penalty * gap for name, gap in gaps.items()}
-    record = IterationRecord(step.iteration, step.penalty, _relative_norm(gaps, current), loss)
+    record = IterationRecord(step.iteration, step.penalty, _relative_norm(gaps, current), training.loss)
     return replace(
         state,
         iteration=step.iteration + 1,

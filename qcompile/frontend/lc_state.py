@@ -1,7 +1,8 @@
 """What the LC algorithm has reached: enough to go on from there, as tensors and plain numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 
@@ -17,10 +18,15 @@ class IterationRecord:
     distance: float
     loss: float | None
 
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "IterationRecord":
+        """The record in what ``dataclasses.asdict`` gave; other keys may be present."""
+        return cls(**{each.name: record[each.name] for each in fields(cls) if each.name in record})
+
 
 @dataclass(frozen=True, eq=False)
 class LearningState:
-    """``iteration`` is the next one; ``weights`` and ``multipliers`` go by parameter name."""
+    """``iteration`` is the next one; ``weights`` and ``multipliers`` (none in a baseline) go by parameter name."""
 
     iteration: int
     weights: dict[str, CodebookWeight]
@@ -45,5 +51,5 @@ class LearningState:
     ) -> "LearningState":
         """The inverse of ``to_tensors``; other tensors may be present."""
         weights = read_codebook_weights(tensors)
-        multipliers = {name: tensors[f"{name}:multiplier"] for name in weights}
+        multipliers = {name: tensors[f"{name}:multiplier"] for name in weights if f"{name}:multiplier" in tensors}
         return cls(iteration, weights, multipliers, history)

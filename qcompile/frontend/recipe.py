@@ -66,7 +66,11 @@ class LayerRule:
 
 @dataclass(frozen=True)
 class Recipe:
-    """``layers`` maps patterns on module names to rules; the first match wins. Raises RecipeError on construction."""
+    """``layers`` maps patterns on module names to rules; the first match wins.
+
+    A network with batch normalization gets its statistics for compressed weights from the first
+    ``calibration_images`` of the training images. Raises RecipeError on construction.
+    """
 
     network: str
     data: str
@@ -74,6 +78,7 @@ class Recipe:
     method: Method = "lc"
     seed: int = 1
     threads: int = 2
+    calibration_images: int = 5000
     reference: ReferenceSettings = field(default_factory=ReferenceSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     schedule: Schedule = field(default_factory=Schedule)
@@ -83,6 +88,7 @@ class Recipe:
         _check_name("data", self.data, DATASET_NAMES)
         _check_range("seed", self.seed, 0, 2**63 - 1)
         _check_range("threads", self.threads, 1, 1024)
+        _check_range("calibration_images", self.calibration_images, 1, 10_000_000)
         if not self.layers:
             raise RecipeError('layers is empty; give at least "*" = { codebook = "adaptive", entries = 2 }')
 

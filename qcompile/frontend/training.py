@@ -26,7 +26,8 @@ class Samples:
 class Optimization:
     """Stochastic gradient descent with Nesterov momentum. Raises RecipeError for a value out of range.
 
-    ``augmentation`` "crop-flip" moves and mirrors each image at random.
+    ``augmentation`` "crop-flip" moves and mirrors each image at random. A batch is trained on in ``accumulate``
+    parts, one after the other, which takes less memory.
     """
 
     learning_rate: float = 0.1
@@ -36,12 +37,14 @@ class Optimization:
     weight_decay: float = 0.0
     bfloat16: bool = False
     augmentation: Literal["none", "crop-flip"] = "none"
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("learning_rate", self.learning_rate, 1e-9, 100.0),
             ("learning_rate_decay", self.learning_rate_decay, 1e-3, 1.0),
             ("batch_size", self.batch_size, 1, 1_000_000),
+            ("accumulate", self.accumulate, 1, 100_000),
             ("momentum", self.momentum, 1e-9, 0.999999),
             ("weight_decay", self.weight_decay, 0.0, 1.0),
         ):
@@ -72,16 +75,18 @@ def train_epoch(
     total = 0.0
     order = torch.randperm(len(samples.labels), generator=generator)
     for batch in torch.split(order, settings.batch_size):
-        images = samples.images[batch]
+        images, labels = samples.images[batch], samples.labels[batch]
         if settings.augmentation == "crop-flip":
             images = crop_and_flip(images, generator)
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            logits = network(images)
-        loss = F.cross_entropy(logits.float(), samples.labels[batch])
-        loss.backward()  # type: ignore[no-untyped-call]
+        parts = min(settings.accumulate, len(batch))
+        for some, wanted in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+                logits = network(some)
+            loss = F.cross_entropy(logits.float(), wanted)
+            (loss * (len(wanted) / len(batch))).backward()  # type: ignore[no-untyped-call]
+            total += loss.item() * len(wanted)
         optimizer.step()
-        total += loss.item() * len(batch)
     if not math.isfinite(total):
         raise QCompileError(f"the training loss is {total}: lower the learning rate")
     return total / len(samples.labels)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from qcompile.frontend import Adaptive, Schedule, compress_directly, learn_compressed
-from qcompile.frontend.batch_norm import recompute_batch_statistics
+from qcompile.frontend import Adaptive, Schedule, compress_directly, decoded, learn_compressed
+from qcompile.frontend.batch_norm import has_batch_statistics, recompute_batch_statistics
 
 
 def make_network():
@@ -55,3 +55,23 @@ def one_step(network, batches):
 def test_no_batches_are_an_error():
     with pytest.raises(ValueError, match="at least one batch"):
         recompute_batch_statistics(make_network(), [])
+
+
+def test_while_decoded_the_statistics_are_those_of_the_decoded_weights_and_then_the_own_again():
+    network, batches = make_network(), list(torch.randn(5, 32, 4))
+    network.train()
+    network(batches[0])
+    own = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    weights = {"0.weight": Adaptive(2).fit(network[0].weight)}
+    with decoded(network, weights, calibration=batches):
+        mean, variance = expected_statistics(network, batches)
+        assert torch.allclose(network[1].running_mean, mean, atol=1e-6)
+        assert torch.allclose(network[1].running_var, variance, atol=1e-6)
+    assert network[1].training
+    assert all(torch.equal(tensor, own[name]) for name, tensor in network.state_dict().items())
+
+
+def test_which_networks_have_statistics():
+    assert has_batch_statistics(make_network())
+    assert not has_batch_statistics(nn.Linear(2, 2))
+    assert not has_batch_statistics(nn.BatchNorm1d(2, track_running_stats=False))

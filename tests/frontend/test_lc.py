@@ -7,8 +7,8 @@ from torch import nn
 
 from qcompile.errors import QCompileError, RecipeError
 from qcompile.frontend import Adaptive, ScaledBinary, Schedule, compress_directly, decoded, learn_compressed
-from qcompile.frontend.lc import LearningStep
 from qcompile.frontend.lc_state import LearningState
+from qcompile.frontend.learning_step import LearningStep
 
 INPUTS, OUTPUTS, SAMPLES = 6, 3, 60
 

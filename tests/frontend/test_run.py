@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn import functional as F
 
 from qcompile import datasets
 from qcompile.errors import DataError, QCompileError, RecipeError
@@ -18,6 +19,7 @@ from qcompile.frontend import run_folder
 from qcompile.frontend.interruption import RunInterruptedError
 from qcompile.frontend.recipe_file import load_recipe
 from qcompile.frontend.run import learn
+from qcompile.models.lenet import DigitsNet
 
 pytest.importorskip("sklearn", reason="the runs train on digits, which come with scikit-learn")
 
@@ -59,7 +61,9 @@ def assert_same_result(folder, wanted):
 @pytest.fixture
 def no_export(monkeypatch):
     """Export is slow, and has its own tests."""
-    monkeypatch.setattr("qcompile.frontend.run.export_onnx", lambda network, weights, inputs, path, **_: path.touch())
+    monkeypatch.setattr(
+        "qcompile.frontend.run.results.export_onnx", lambda network, weights, inputs, path, **_: path.touch()
+    )
 
 
 def stop_after(saves):
@@ -199,7 +203,7 @@ def test_a_run_is_not_resumed_with_other_data(tmp_path, monkeypatch):
         run(folder, stop=stop_after(1))
     original = datasets.load("digits", Path())
     original.train_images[0, 0, 0, 0] += 0.5
-    monkeypatch.setattr("qcompile.frontend.run.load", lambda name, data_dir: original)
+    monkeypatch.setattr("qcompile.frontend.run.data.load", lambda name, data_dir: original)
     with pytest.raises(DataError, match="not the one that the run was begun with"):
         run(folder, resume=True)
 
@@ -269,3 +273,54 @@ def test_a_mistake_in_data_or_patterns_leaves_no_folder_behind(tmp_path):
             tmp_path / "run",
         )
     assert not list(tmp_path.iterdir())
+
+
+class NormalizedNet(DigitsNet):
+    """DigitsNet with batch normalization."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(24)
+
+    def forward(self, images):
+        hidden = F.max_pool2d(F.relu(self.norm(self.conv1(images))), 2)
+        hidden = F.max_pool2d(F.relu(self.conv2(hidden)), 2)
+        return self.fc2(F.relu(self.fc1(hidden.flatten(1))))
+
+
+@pytest.fixture
+def normalized(monkeypatch):
+    monkeypatch.setattr("qcompile.frontend.run.session.build_network", lambda name: NormalizedNet())
+
+
+def statistics_of(folder, count):
+    """The statistics over the first ``count`` images by the weights in learned.safetensors, one batch of them."""
+    network, images = NormalizedNet(), torch.from_numpy(datasets.load("digits", Path()).train_images[:count])
+    tensors = load_file(folder / "learned.safetensors")
+    network.load_state_dict({name: tensor for name, tensor in tensors.items() if ":" not in name})
+    with torch.no_grad():
+        hidden = network.conv1(images)
+    return network.norm, hidden.mean(dim=(0, 2, 3)), hidden.var(dim=(0, 2, 3))
+
+
+@pytest.mark.parametrize("method", ["lc", "direct"])
+def test_a_network_with_batch_normalization_gets_the_statistics_of_its_compressed_weights(
+    tmp_path, no_export, normalized, method
+):
+    plan = run(tmp_path / "run", f'method="{method}"', "calibration_images=300")
+    norm, mean, variance = statistics_of(tmp_path / "run", 300)
+    assert torch.allclose(norm.running_mean, mean, atol=1e-5)
+    assert torch.allclose(norm.running_var, variance, rtol=1e-4, atol=1e-6)
+    if method == "direct":
+        assert plan["test_error_percent"]["learned"] == plan["test_error_percent"]["direct"]
+
+
+@pytest.mark.parametrize("saves", [5, 7])
+def test_measuring_with_other_statistics_leaves_the_path_alone(tmp_path, no_export, normalized, saves):
+    wanted = run(tmp_path / "whole")
+    with pytest.raises(RunInterruptedError):
+        run(tmp_path / "run", stop=stop_after(saves))
+    assert run(tmp_path / "run", resume=True) == wanted
+    assert_same_result(tmp_path / "run", tmp_path / "whole")
+    reference = [load_file(tmp_path / name / "reference.safetensors") for name in ("run", "whole")]
+    assert torch.equal(reference[0]["norm.running_mean"], reference[1]["norm.running_mean"])

@@ -52,6 +52,16 @@ def test_an_epoch_takes_each_sample_once_whatever_the_batch_size():
     assert sorted(torch.cat(seen).flatten(1).tolist()) == sorted(samples.images.flatten(1).tolist())
 
 
+@pytest.mark.parametrize("accumulate", [2, 3, 16, 1000])
+def test_accumulated_gradients_are_those_of_the_whole_batch(accumulate):
+    samples, networks = make_samples(70), (make_network(), make_network())
+    for network, parts in zip(networks, (1, accumulate), strict=True):
+        train(network, samples, 2, accumulate=parts)
+    # The mean gradient is summed in another order: below 64 roundings of numbers below 1 in each of 10 steps.
+    difference = (networks[0][1].weight - networks[1][1].weight).abs().max()
+    assert difference <= 10 * 64 * 2**-24
+
+
 def test_the_seed_decides_the_result():
     results = []
     for seed in (1, 1, 2):

@@ -1,0 +1,45 @@
+"""A run of ``qcompile learn``: reference, direct compression, learning, export. Each stage resumes where it stopped."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qcompile.frontend.progress import ProgressReport
+from qcompile.frontend.recipe import Recipe
+from qcompile.frontend.run.data import load_samples
+from qcompile.frontend.run.methods import learn_weights
+from qcompile.frontend.run.reference import find_reference, measure_direct_compression
+from qcompile.frontend.run.results import finish
+from qcompile.frontend.run.session import Session
+from qcompile.frontend.run_folder import RunFolder
+
+
+def learn(
+    recipe: Recipe,
+    data_dir: Path,
+    folder: Path,
+    *,
+    resume: bool = False,
+    reference: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Runs ``recipe`` in ``folder`` and gives the plan that it also writes there.
+
+    Leaves reference.safetensors, learned.safetensors, reference.onnx, exported.onnx, plan.json, metrics.jsonl and
+    the last checkpoints. ``reference``, a safetensors file of the network's parameters, takes the place of training
+    one. ``resume`` continues a run of the same recipe and data: with the same machine, versions and threads the
+    result is bit for bit that of a run without a break. ``stop`` is asked after each saved step.
+
+    Raises RunInterruptedError when ``stop`` says so; RecipeError, DataError or QCompileError for what a user can mend.
+    """
+    torch.set_num_threads(recipe.threads)
+    run_folder = RunFolder(folder)
+    with ProgressReport() as progress:
+        session = Session(recipe, run_folder, progress, stop, load_samples(recipe, data_dir))
+        run_folder.open(recipe, resume=resume)  # now that data and recipe fit: a mistake leaves no folder behind
+        session.restore()
+        find_reference(session, reference)
+        measure_direct_compression(session)
+        return finish(session, learn_weights(session))

@@ -1,0 +1,54 @@
+"""The middle stage of a run: the recipe's method turns the float network into codebook weights."""
+
+from dataclasses import asdict
+
+from qcompile.frontend.codebook_weight import CodebookWeight
+from qcompile.frontend.direct import compress_directly
+from qcompile.frontend.lc import learn_compressed
+from qcompile.frontend.lc_state import IterationRecord, LearningState
+from qcompile.frontend.learning_step import LearningStep
+from qcompile.frontend.run.measuring import measure_decoded
+from qcompile.frontend.run.session import Session
+from qcompile.frontend.training import make_optimizer
+
+_LEARNING, _STAGE = "learning.", "learning"
+
+
+def learn_weights(session: Session) -> dict[str, CodebookWeight]:
+    """The codebook weights that the recipe's method gives; the network then holds them."""
+    if session.recipe.method == "direct":
+        return compress_directly(session.network, session.layers, calibration=session.calibration)
+    learned = learn_compressed(
+        session.network,
+        session.layers,
+        lambda step: _train(session, step),
+        session.recipe.schedule,
+        state=_restore(session),
+        on_iteration=lambda state: _after_iteration(session, state),
+        calibration=session.calibration,
+    )
+    return learned.weights
+
+
+def _restore(session: Session) -> LearningState | None:
+    records = [record for record in session.state["metrics"] if record["stage"] == _STAGE]
+    history = tuple(IterationRecord.from_json(record) for record in records)
+    return LearningState.from_tensors(session.saved(_LEARNING), len(history), history) if history else None
+
+
+def _train(session: Session, step: LearningStep) -> float:
+    settings, learning = session.recipe.learning.optimization, session.recipe.learning
+    rate = settings.learning_rate * settings.learning_rate_decay**step.iteration
+    optimizer = make_optimizer(session.network, settings, step.clip(rate))
+    epochs = learning.first_epochs if step.iteration == 0 else learning.epochs
+    losses = [session.train_epoch(optimizer, settings, f"{_STAGE} {step.iteration} {epoch}") for epoch in range(epochs)]
+    return losses[-1]
+
+
+def _after_iteration(session: Session, state: LearningState) -> None:
+    measured = measure_decoded(session, state.weights)
+    record = state.history[-1]
+    session.record(_STAGE, **asdict(record), decoded=measured)
+    note = f"distance {record.distance:.4f}, loss {record.loss:.5f}, decoded {measured['train_loss']:.5f}"
+    session.progress.show(_STAGE, state.iteration, session.recipe.schedule.iterations, note)
+    session.save({_LEARNING + name: tensor for name, tensor in state.to_tensors().items()})

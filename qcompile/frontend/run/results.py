@@ -1,0 +1,45 @@
+"""The last stage of a run: measures what was learned, exports it, writes the plan."""
+
+from typing import Any
+
+import torch
+
+from qcompile.frontend.codebook_weight import CodebookWeight
+from qcompile.frontend.export import export_onnx
+from qcompile.frontend.plan import SCHEMA_VERSION, describe_layers
+from qcompile.frontend.run.measuring import measure
+from qcompile.frontend.run.session import Session, arrange
+from qcompile.frontend.tables import as_table
+
+
+def finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
+    """Writes the results of a network that holds the decoded ``weights``; gives the plan. It then is the reference."""
+    arrange(session.network, torch.contiguous_format)
+    plan = _plan(session, weights, measure(session))
+    tensors = dict(session.network.state_dict())
+    for name, weight in weights.items():
+        tensors |= weight.to_tensors(name)
+    session.folder.write_tensors("learned.safetensors", tensors)
+    example = (torch.zeros(2, *session.network.input_shape),)
+    export_onnx(session.network, weights, example, session.folder.path / "exported.onnx", plan=plan)
+    reference = session.folder.read_tensors("reference.safetensors", session.state["reference"]["sha256"])
+    session.load_network(reference)
+    export_onnx(session.network, {}, example, session.folder.path / "reference.onnx")
+    session.folder.write_plan(plan)
+    return plan
+
+
+def _plan(session: Session, weights: dict[str, CodebookWeight], learned: dict[str, float]) -> dict[str, Any]:
+    recipe, state = session.recipe, session.state
+    measured = {"reference": state["reference"], "direct": state["direct"], "learned": learned}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "network": recipe.network,
+        "data": recipe.data,
+        "method": recipe.method,
+        "test_error_percent": {stage: each["test_error_percent"] for stage, each in measured.items()},
+        "train_loss": {stage: each["train_loss"] for stage, each in measured.items()},
+        "iterations": sum(each["stage"] == "learning" for each in state["metrics"]),
+        "layers": describe_layers(session.network, session.codebooks, weights, recipe.method),
+        "recipe": as_table(recipe),
+    }

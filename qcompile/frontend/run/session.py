@@ -1,0 +1,109 @@
+"""What the stages of a run share: the network, the data, and the state that a checkpoint saves."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qcompile.errors import DataError
+from qcompile.frontend.batch_norm import has_batch_statistics
+from qcompile.frontend.checkpoints import Checkpoint
+from qcompile.frontend.interruption import RunInterruptedError
+from qcompile.frontend.progress import ProgressReport
+from qcompile.frontend.recipe import Recipe
+from qcompile.frontend.run.data import RunData, calibration_batches, memory_format
+from qcompile.frontend.run_folder import RunFolder
+from qcompile.frontend.selection import LayerRules, select_codebooks
+from qcompile.frontend.training import Optimization, train_epoch
+from qcompile.models import build_network
+
+_NETWORK = "network."
+
+
+@dataclass(eq=False)
+class Session:
+    """``state`` is what a checkpoint holds beside tensors: how far each stage is, what was measured, the metrics."""
+
+    recipe: Recipe
+    folder: RunFolder
+    progress: ProgressReport
+    stop: Callable[[], bool]
+    data: RunData
+    state: dict[str, Any] = field(default_factory=dict)
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        torch.manual_seed(self.recipe.seed)
+        self.network = build_network(self.recipe.network)
+        arrange(self.network, memory_format(self.recipe))
+        self.layers: LayerRules = {pattern: rule.make() for pattern, rule in self.recipe.layers.items()}
+        self.codebooks = select_codebooks(self.network, self.layers)
+        self.state = {"step": 0, "epoch": 0, "metrics": [], **self._environment()}
+
+    @property
+    def calibration(self) -> list[torch.Tensor] | None:
+        """Training images for the batch statistics of compressed weights; None for a network that has none."""
+        if not has_batch_statistics(self.network):
+            return None
+        return calibration_batches(self.data.train, self.recipe.calibration_images)
+
+    def restore(self) -> None:
+        """Takes up the newest checkpoint, if there is one. Raises DataError if it is damaged or of other data."""
+        checkpoint = self.folder.newest()
+        if checkpoint is None:
+            return
+        for key, now in self._environment().items():
+            self._compare(key, checkpoint.state[key], now)
+        self.state, self.tensors = checkpoint.state | self._environment(), checkpoint.tensors
+        self.load_network(self.saved(_NETWORK))
+
+    def _environment(self) -> dict[str, Any]:
+        return {"torch": torch.__version__, "threads": torch.get_num_threads(), "data": self.data.fingerprint}
+
+    def _compare(self, key: str, before: object, now: object) -> None:
+        if key == "data" and before != now:
+            raise DataError("the data set is not the one that the run was begun with; name its folder, or start anew")
+        if before != now:
+            self.progress.tell(f"{key} was {before} and is {now}: the result may differ in its last bits")
+
+    def saved(self, prefix: str) -> dict[str, torch.Tensor]:
+        """The tensors of the last checkpoint whose names begin with ``prefix``, without it."""
+        return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+
+    def record(self, stage: str, **values: Any) -> None:
+        """Adds a line to metrics.jsonl, which is written with the next checkpoint."""
+        self.state["metrics"].append({"stage": stage, **values})
+
+    def save(self, extra: dict[str, torch.Tensor]) -> None:
+        """Saves the network with ``extra`` tensors. Raises RunInterruptedError if a stop was asked for."""
+        self.state["step"] += 1
+        self.tensors = {_NETWORK + name: tensor for name, tensor in self.network.state_dict().items()} | extra
+        problem = self.folder.save(Checkpoint(self.state["step"], self.state, self.tensors))
+        if problem:
+            self.progress.tell(problem)
+        if self.stop():
+            saved = "stopped at an earlier checkpoint" if problem else "stopped and saved"
+            raise RunInterruptedError(f"{self.folder.path}: {saved}; continue with --resume")
+
+    def load_network(self, tensors: dict[str, torch.Tensor], source: str | Path = "the checkpoint") -> None:
+        """Puts ``tensors`` into the network. Raises DataError, naming ``source``, if they do not fit it."""
+        try:
+            self.network.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise DataError(f"{source}: does not fit network {self.recipe.network} ({error})") from error
+        if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+            raise DataError(f"{source}: holds values that are not finite; was training cut short?")
+
+    def train_epoch(self, optimizer: torch.optim.Optimizer, settings: Optimization, place: str) -> float:
+        """One epoch, its randomness a function of the seed and the place alone: nothing of it need be saved."""
+        digest = hashlib.sha256(f"{self.recipe.seed} {place}".encode()).digest()
+        generator = torch.manual_seed(int.from_bytes(digest[:7], "little"))
+        return train_epoch(self.network, optimizer, self.data.train, settings, generator)
+
+
+def arrange(network: torch.nn.Module, layout: torch.memory_format) -> None:
+    """Lays the parameters of ``network`` out anew, in place."""
+    network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's annotations
