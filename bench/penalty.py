@@ -110,7 +110,7 @@ def as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
         *(f"* {name}: {value}" for name, value in settings.items()),
         "",
         "Times of an iteration are medians in milliseconds, one thread; the cost is the median of the rounds' ratios,",
-        "less one. What the penalty adds to the optimizer's step alone is in microseconds, and its share of an iteration",
+        "less one. What the penalty adds to the optimizer's step alone is in microseconds; its share of an iteration",
         "is the less noisy figure. How: the head of bench/penalty.py.",
         "",
         "| network | batch | training in | weights | tensors | without | with | cost | added to a step | share |",
