@@ -4,15 +4,18 @@ from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.codebooks import Adaptive, ScaledBinary, ScaledTernary
 from qcompile.frontend.direct import compress_directly, decoded
 from qcompile.frontend.export import export_onnx
+from qcompile.frontend.iterated_direct import iterate_direct_compression
 from qcompile.frontend.lc import learn_compressed
-from qcompile.frontend.lc_state import IterationRecord, LearningState
+from qcompile.frontend.lc_state import IterationRecord, LayerRecord, LearningState
 from qcompile.frontend.learning_step import LearningStep
 from qcompile.frontend.schedule import Schedule
+from qcompile.frontend.straight_through import train_straight_through
 
 __all__ = [
     "Adaptive",
     "CodebookWeight",
     "IterationRecord",
+    "LayerRecord",
     "LearningState",
     "LearningStep",
     "ScaledBinary",
@@ -21,5 +24,7 @@ __all__ = [
     "compress_directly",
     "decoded",
     "export_onnx",
+    "iterate_direct_compression",
     "learn_compressed",
+    "train_straight_through",
 ]

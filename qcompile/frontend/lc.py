@@ -6,17 +6,19 @@ follow, while the penalty mu grows. Sources: Carreira-Perpinan, arXiv 1707.01209
 Carreira-Perpinan and Idelbayev, arXiv 1707.04319 (quantization).
 """
 
-import math
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import torch
 from torch import nn
 
+from qcompile.frontend.advance import advance, start_learning
 from qcompile.frontend.codebooks import Codebook
 from qcompile.frontend.direct import fit_all, place_compressed
-from qcompile.frontend.lc_state import IterationRecord, LearningState
+from qcompile.frontend.lc_state import LearningState
 from qcompile.frontend.learning_step import LearningStep, Train, Training, run_training
+from qcompile.frontend.monitors import Fit
 from qcompile.frontend.penalty import penalized_steps
 from qcompile.frontend.schedule import Schedule
 from qcompile.frontend.selection import LayerRules, select_codebooks
@@ -48,7 +50,7 @@ def learn_compressed(
     """
     codebooks = select_codebooks(network, layers)
     parameters = {name: network.get_parameter(name) for name in codebooks}
-    state = state or start_learning(parameters, codebooks)
+    state = state or _start(parameters, codebooks)
     while not schedule.is_over(state.iteration, state.distance):
         step = LearningStep(state.iteration, schedule.penalty(state.iteration))
         training = _learn(step, parameters, state, train)
@@ -59,11 +61,9 @@ def learn_compressed(
     return state
 
 
-def start_learning(parameters: dict[str, nn.Parameter], codebooks: dict[str, Codebook]) -> LearningState:
-    """The state before the first iteration: direct compression, which is the path's limit as mu goes to 0."""
-    weights = fit_all(parameters, codebooks)
+def _start(parameters: Mapping[str, nn.Parameter], codebooks: Mapping[str, Codebook]) -> LearningState:
     multipliers = {name: torch.zeros_like(parameter, device="cpu") for name, parameter in parameters.items()}
-    return LearningState(0, weights, multipliers, ())
+    return replace(start_learning(parameters, codebooks), multipliers=multipliers)
 
 
 def _learn(step: LearningStep, parameters: dict[str, nn.Parameter], state: LearningState, train: Train) -> Training:
@@ -85,25 +85,13 @@ def _compress(
     schedule: Schedule,
 ) -> LearningState:
     """The C step on w - lambda / mu, then lambda - mu (w - decode)."""
+    start = time.perf_counter()
     current = {name: parameter.detach().cpu() for name, parameter in parameters.items()}
     shifted = {name: weight - state.multipliers[name] / step.penalty for name, weight in current.items()}
     weights = fit_all(shifted, codebooks, state.weights)
-    gaps = {name: weight - weights[name].decode() for name, weight in current.items()}
     multipliers = state.multipliers
     if schedule.penalty_form == "augmented_lagrangian":
+        gaps = {name: weight - weights[name].decode() for name, weight in current.items()}
         multipliers = {name: multipliers[name] - step.penalty * gap for name, gap in gaps.items()}
-    record = IterationRecord(step.iteration, step.penalty, _relative_norm(gaps, current), training.loss)
-    return replace(
-        state,
-        iteration=step.iteration + 1,
-        weights=weights,
-        multipliers=multipliers,
-        history=(*state.history, record),
-    )
-
-
-def _relative_norm(gaps: dict[str, torch.Tensor], weights: dict[str, torch.Tensor]) -> float:
-    """||w - decode|| / ||w|| over all layers together; 0 where both are 0."""
-    gap = math.sqrt(sum(float(tensor.double().square().sum()) for tensor in gaps.values()))
-    whole = math.sqrt(sum(float(tensor.double().square().sum()) for tensor in weights.values()))
-    return gap / whole if whole > 0 else gap
+    fit = Fit(current, state.weights, weights, time.perf_counter() - start)
+    return advance(state, step, training, fit, multipliers)

@@ -11,7 +11,7 @@ from qcompile.frontend.tables import read_table
 from qcompile.frontend.training import Optimization
 from qcompile.models import NETWORK_NAMES
 
-Method = Literal["lc", "direct"]
+Method = Literal["lc", "direct", "iterated-direct", "straight-through"]
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,20 @@ class ReferenceSettings:
 
 @dataclass(frozen=True)
 class LearningSettings:
-    """How one L step trains. ``learning_rate_decay`` acts from one L step to the next, not inside one."""
+    """How one L step trains. ``learning_rate_decay`` acts from one L step to the next, not inside one.
+
+    ``refit_every`` is for straight-through training: the optimizer steps from one fit of the codebooks to the next.
+    """
 
     epochs: int = 6
     first_epochs: int = 12
+    refit_every: int = 1
     optimization: Optimization = field(default_factory=lambda: Optimization(0.09, 0.98))
 
     def __post_init__(self) -> None:
         _check_range("epochs", self.epochs, 1, 10_000)
         _check_range("first_epochs", self.first_epochs, 1, 10_000)
+        _check_range("refit_every", self.refit_every, 1, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class LayerRule:
 class Recipe:
     """``layers`` maps patterns on module names to rules; the first match wins.
 
+    The methods but "direct" train ``schedule.iterations`` times by ``learning``; only "lc" has a penalty.
     A network with batch normalization gets its statistics for compressed weights from the first
     ``calibration_images`` of the training images. Raises RecipeError on construction.
     """

@@ -50,11 +50,17 @@ def whole(tmp_path_factory):
     return folder, run(folder)
 
 
+def read_metrics(folder):
+    """The lines of metrics.jsonl without what a clock says."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
+
+
 def assert_same_result(folder, wanted):
     found = load_file(folder / "learned.safetensors")
     for name, tensor in load_file(wanted / "learned.safetensors").items():
         assert torch.equal(found[name], tensor), name
-    assert (folder / "metrics.jsonl").read_text() == (wanted / "metrics.jsonl").read_text()
+    assert read_metrics(folder) == read_metrics(wanted)
     assert json.loads((folder / "plan.json").read_text()) == json.loads((wanted / "plan.json").read_text())
 
 
@@ -85,20 +91,55 @@ def test_a_run_resumed_after_any_save_ends_bit_for_bit_alike(tmp_path, whole, no
     assert_same_result(folder, whole[0])
 
 
-def test_a_run_killed_at_any_moment_ends_bit_for_bit_alike(tmp_path, whole, no_export):
-    folder = tmp_path / "run"
+@pytest.mark.parametrize("method", ["iterated-direct", "straight-through"])
+def test_the_baselines_resume_bit_for_bit_too(tmp_path, no_export, method):
+    wanted = run(tmp_path / "whole", f'method="{method}"', "learning.refit_every=5")
+    assert wanted["method"] == method
+    for saves in (5, 6, 9, 10):  # before the first iteration, after it, before the last, after it
+        folder = tmp_path / f"run{saves}"
+        with pytest.raises(RunInterruptedError):
+            run(folder, f'method="{method}"', "learning.refit_every=5", stop=stop_after(saves))
+        assert run(folder, f'method="{method}"', "learning.refit_every=5", resume=True) == wanted
+        assert_same_result(folder, tmp_path / "whole")
+
+
+def test_every_iteration_is_in_the_metrics(whole):
+    lines = [json.loads(line) for line in (whole[0] / "metrics.jsonl").read_text().splitlines()]
+    iterations = [line for line in lines if line["stage"] == "learning"]
+    assert [line["iteration"] for line in iterations] == [0, 1, 2, 3, 4]
+    for line in iterations:
+        assert set(line["decoded"]) == {"train_loss", "test_error_percent"}
+        assert 0 < line["learning_rate"] <= 0.09
+        assert line["training_seconds"] > 0
+        assert line["fitting_seconds"] > 0
+        assert 0 <= line["changed"] <= 1
+        assert list(line["layers"]) == ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"]
+    layers = iterations[-1]["layers"]
+    learned = load_file(whole[0] / "learned.safetensors")
+    assert layers["fc1.weight"]["entries"] == pytest.approx(learned["fc1.weight"].unique().tolist(), rel=1e-6)
+    assert layers["fc1.weight"]["lowest"] is None
+    assert [layer["bits"] for layer in layers.values()] == [4, 2, 1, 3]
+    assert layers["conv2.weight"]["lowest"][2] <= layers["conv2.weight"]["entries"][2]
+
+
+@pytest.mark.parametrize("method", ["lc", "straight-through"])
+def test_a_run_killed_at_any_moment_ends_bit_for_bit_alike(tmp_path, whole, no_export, method):
+    folder, wanted, overrides = tmp_path / "run", whole[0], [f'method="{method}"']
+    if method != "lc":
+        wanted = tmp_path / "wanted"
+        run(wanted, *overrides)
     program = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1]); sys.path.insert(0, sys.argv[2])\n"
-        "import test_run; test_run.run(pathlib.Path(sys.argv[3]), resume=sys.argv[4] == 'resume')"
+        "import test_run; test_run.run(pathlib.Path(sys.argv[3]), sys.argv[4], resume=sys.argv[5] == 'resume')"
     )
-    command = [sys.executable, "-c", program, str(ROOT), str(Path(__file__).parent), str(folder)]
+    command = [sys.executable, "-c", program, str(ROOT), str(Path(__file__).parent), str(folder), *overrides]
     for saves, how in ((2, "start"), (6, "resume")):
         process = subprocess.Popen([*command, how], stderr=subprocess.DEVNULL)
         wait_for(lambda saves=saves: (folder / f"checkpoints/{saves:08d}.json").exists(), process)
         process.kill()  # SIGKILL: nothing is tidied up
         assert process.wait() == -signal.SIGKILL
-    run(folder, resume=True)
-    assert_same_result(folder, whole[0])
+    run(folder, *overrides, resume=True)
+    assert_same_result(folder, wanted)
 
 
 def wait_for(condition, process):

@@ -1,14 +1,18 @@
 """The middle stage of a run: the recipe's method turns the float network into codebook weights."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.direct import compress_directly
+from qcompile.frontend.iterated_direct import iterate_direct_compression
 from qcompile.frontend.lc import learn_compressed
 from qcompile.frontend.lc_state import IterationRecord, LearningState
 from qcompile.frontend.learning_step import LearningStep
 from qcompile.frontend.run.measuring import measure_decoded
 from qcompile.frontend.run.session import Session
+from qcompile.frontend.straight_through import train_straight_through
 from qcompile.frontend.training import make_optimizer
 
 _LEARNING, _STAGE = "learning.", "learning"
@@ -18,16 +22,22 @@ def learn_weights(session: Session) -> dict[str, CodebookWeight]:
     """The codebook weights that the recipe's method gives; the network then holds them."""
     if session.recipe.method == "direct":
         return compress_directly(session.network, session.layers, calibration=session.calibration)
-    learned = learn_compressed(
-        session.network,
-        session.layers,
-        lambda step: _train(session, step),
-        session.recipe.schedule,
+    return _learning_function(session)(
         state=_restore(session),
         on_iteration=lambda state: _after_iteration(session, state),
         calibration=session.calibration,
-    )
-    return learned.weights
+    ).weights
+
+
+def _learning_function(session: Session) -> Callable[..., LearningState]:
+    schedule, learning = session.recipe.schedule, session.recipe.learning
+    basis = (session.network, session.layers, lambda step: _train(session, step))
+    match session.recipe.method:
+        case "iterated-direct":
+            return partial(iterate_direct_compression, *basis, schedule.iterations)
+        case "straight-through":
+            return partial(train_straight_through, *basis, schedule.iterations, refit_every=learning.refit_every)
+    return partial(learn_compressed, *basis, schedule)
 
 
 def _restore(session: Session) -> LearningState | None:
