@@ -10,6 +10,7 @@ from qcompile.frontend.lc_state import IterationRecord, LayerRecord, LearningSta
 from qcompile.frontend.learning_step import LearningStep
 from qcompile.frontend.schedule import Schedule
 from qcompile.frontend.straight_through import train_straight_through
+from qcompile.frontend.stuck import StuckAtDirectCompressionWarning
 
 __all__ = [
     "Adaptive",
@@ -21,6 +22,7 @@ __all__ = [
     "ScaledBinary",
     "ScaledTernary",
     "Schedule",
+    "StuckAtDirectCompressionWarning",
     "compress_directly",
     "decoded",
     "export_onnx",

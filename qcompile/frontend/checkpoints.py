@@ -33,13 +33,20 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes ``checkpoint`` to ``folder`` and removes all but the last two. Raises OSError if it cannot be written."""
+    """Writes ``checkpoint`` to ``folder`` and removes all but the last two.
+
+    Raises OSError if it cannot be written; those before it stay then, and nothing is left of it.
+    """
     folder.mkdir(exist_ok=True)
     content = to_bytes(checkpoint.tensors, {_STATE_KEY: json.dumps(checkpoint.state)})
     manifest = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     stem = folder / f"{checkpoint.number:08d}"
     write_atomically(stem.with_suffix(_TENSORS), content)
-    write_atomically(stem.with_suffix(_MANIFEST), json.dumps(manifest).encode())
+    try:
+        write_atomically(stem.with_suffix(_MANIFEST), json.dumps(manifest).encode())
+    except OSError:
+        stem.with_suffix(_TENSORS).unlink(missing_ok=True)  # a full disk needs the room
+        raise
     for old in _manifests(folder)[_KEPT:]:
         old.unlink()
         old.with_suffix(_TENSORS).unlink(missing_ok=True)

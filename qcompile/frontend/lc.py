@@ -7,6 +7,7 @@ Carreira-Perpinan and Idelbayev, arXiv 1707.04319 (quantization).
 """
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from qcompile.frontend.monitors import Fit
 from qcompile.frontend.penalty import penalized_steps
 from qcompile.frontend.schedule import Schedule
 from qcompile.frontend.selection import LayerRules, select_codebooks
+from qcompile.frontend.stuck import StuckAtDirectCompressionWarning, with_advice
 
 
 def learn_compressed(
@@ -46,7 +48,7 @@ def learn_compressed(
     ``calibration``, batches of inputs, is for networks with batch normalization.
 
     Raises RecipeError as ``select_codebooks`` does; QCompileError if training diverges or ``train`` steps no
-    optimizer that holds the weights.
+    optimizer that holds the weights. Warns, with StuckAtDirectCompressionWarning, if the penalty grew too fast.
     """
     codebooks = select_codebooks(network, layers)
     parameters = {name: network.get_parameter(name) for name in codebooks}
@@ -54,7 +56,9 @@ def learn_compressed(
     while not schedule.is_over(state.iteration, state.distance):
         step = LearningStep(state.iteration, schedule.penalty(state.iteration))
         training = _learn(step, parameters, state, train)
-        state = _compress(step, parameters, codebooks, state, training, schedule)
+        state = with_advice(_compress(step, parameters, codebooks, state, training, schedule), schedule)
+        if advice := state.history[-1].advice:
+            warnings.warn(advice, StuckAtDirectCompressionWarning, stacklevel=2)
         if on_iteration is not None:
             on_iteration(state)
     place_compressed(network, state.weights, calibration)

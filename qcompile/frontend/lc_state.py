@@ -32,9 +32,10 @@ class LayerRecord:
 class IterationRecord:
     """One iteration: its penalty, what came of it, and its layers by parameter name.
 
-    ``distance`` and ``changed`` are as in LayerRecord, over all layers together. ``loss`` is the mean training loss
-    where ``train`` gave one, ``learning_rate`` that of its last optimizer step. The seconds of the L step and of the
-    C step take no part in comparisons.
+    ``distance`` and ``changed`` are as in LayerRecord, over all layers together; ``moved`` is how far the C step
+    moved the decoded weights, over ||w||. ``loss`` is the mean training loss where ``train`` gave one,
+    ``learning_rate`` that of its last optimizer step. The seconds of the L step and of the C step take no part in
+    comparisons. ``advice`` is there where something looks wrong.
     """
 
     iteration: int
@@ -42,10 +43,12 @@ class IterationRecord:
     distance: float
     loss: float | None
     changed: float = 0.0
+    moved: float = 0.0
     learning_rate: float | None = None
     training_seconds: float = field(default=0.0, compare=False)
     fitting_seconds: float = field(default=0.0, compare=False)
     layers: dict[str, LayerRecord] = field(default_factory=dict)
+    advice: str | None = None
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "IterationRecord":

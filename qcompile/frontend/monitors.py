@@ -1,7 +1,7 @@
 """The figures of an iteration: how far the weights are from their codebooks, and how those move."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +33,7 @@ def make_record(step: LearningStep, training: Training, fit: Fit) -> IterationRe
         distance=relative_distance(fit.weights, fit.after),
         loss=training.loss,
         changed=sum(layers[name].changed * count for name, count in counts.items()) / sum(counts.values()),
+        moved=_moved(fit),
         learning_rate=training.learning_rate,
         training_seconds=training.seconds,
         fitting_seconds=fit.seconds,
@@ -42,9 +43,19 @@ def make_record(step: LearningStep, training: Training, fit: Fit) -> IterationRe
 
 def relative_distance(weights: Mapping[str, torch.Tensor], fitted: Mapping[str, CodebookWeight]) -> float:
     """||w - decode|| / ||w|| over all layers together; 0 where both are 0."""
-    gap = math.sqrt(sum(_squares(weight.detach().cpu() - fitted[name].decode()) for name, weight in weights.items()))
+    gaps = [weight.detach().cpu() - fitted[name].decode() for name, weight in weights.items()]
+    return _relative(gaps, weights)
+
+
+def _moved(fit: Fit) -> float:
+    moves = [fit.after[name].decode() - fit.before[name].decode() for name in fit.weights]
+    return _relative(moves, fit.weights)
+
+
+def _relative(differences: Sequence[torch.Tensor], weights: Mapping[str, torch.Tensor]) -> float:
+    difference = math.sqrt(sum(map(_squares, differences)))
     whole = math.sqrt(sum(_squares(weight.detach()) for weight in weights.values()))
-    return gap / whole if whole > 0 else gap
+    return difference / whole if whole > 0 else difference
 
 
 def _squares(tensor: torch.Tensor) -> float:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from qcompile.errors import DataError, QCompileError, RecipeError
 from qcompile.files import write_atomically
 from qcompile.frontend.checkpoints import Checkpoint, load_newest, read_tensors, save_checkpoint, to_bytes
+from qcompile.frontend.monitor_page import draw_monitors
 from qcompile.frontend.recipe import Recipe
 from qcompile.frontend.recipe_file import load_recipe
 from qcompile.frontend.tables import write_table
@@ -44,23 +47,40 @@ class RunFolder:
                 f"now {'; '.join(sorted(now - was))}; give the same recipe, or start anew in another folder"
             )
 
-    def write(self, name: str, content: bytes) -> str:
-        """Writes a file and gives its SHA-256. Raises QCompileError if it cannot be written."""
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """The path of a file to write inside. Raises QCompileError, naming the file, in place of an OSError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path / name, content)
+            yield self.path / name
         except OSError as error:
             raise QCompileError(f"{self.path / name}: cannot be written ({error})") from error
+
+    def write(self, name: str, content: bytes) -> str:
+        """Writes a file and gives its SHA-256. Raises QCompileError if it cannot be written."""
+        with self.writing(name) as path:
+            write_atomically(path, content)
         return hashlib.sha256(content).hexdigest()
 
     def save(self, checkpoint: Checkpoint) -> str | None:
-        """Saves a checkpoint and the metrics in its state; what went wrong, if it could not: the run can go on."""
+        """Saves a checkpoint; what went wrong, if it could not: the run can go on."""
         try:
             save_checkpoint(self.path / "checkpoints", checkpoint)
-            lines = "".join(json.dumps(record) + "\n" for record in checkpoint.state["metrics"])
-            write_atomically(self.path / "metrics.jsonl", lines.encode())
         except OSError as error:
             return f"checkpoint {checkpoint.number} is not saved ({error}); training goes on"
+        return None
+
+    def write_monitors(self, metrics: Sequence[Mapping[str, Any]]) -> str | None:
+        """Writes metrics.jsonl, a line a record, and monitors.html, the charts of the learning; what went wrong."""
+        learning = [record for record in metrics if record["stage"] == "learning"]
+        advice = [record["advice"] for record in learning if record.get("advice")]
+        try:
+            write_atomically(self.path / "metrics.jsonl", "".join(json.dumps(each) + "\n" for each in metrics).encode())
+            if learning:
+                page = draw_monitors(self.path.resolve().name, learning, advice)
+                write_atomically(self.path / "monitors.html", page.encode())
+        except OSError as error:
+            return f"metrics are not written ({error}); training goes on"
         return None
 
     def newest(self) -> Checkpoint | None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from qcompile.errors import DataError
+from qcompile.frontend import checkpoints
 from qcompile.frontend.checkpoints import Checkpoint, load_newest, read_tensors, save_checkpoint, to_bytes
 
 
@@ -66,6 +67,21 @@ def test_all_damaged_is_an_error_and_not_a_fresh_start(tmp_path):
     (tmp_path / "00000001.safetensors").unlink()
     with pytest.raises(DataError, match="none of 1 checkpoints has the SHA-256"):
         load_newest(tmp_path)
+
+
+def test_a_manifest_that_cannot_be_written_leaves_nothing_of_its_checkpoint(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, make(1))
+    real = checkpoints.write_atomically
+
+    def full(path, content):
+        if path.suffix == ".json":
+            raise OSError(28, "No space left on device")
+        real(path, content)
+
+    monkeypatch.setattr(checkpoints, "write_atomically", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path, make(2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000001.json", "00000001.safetensors"]
 
 
 def test_leftovers_of_an_interrupted_save_are_swept(tmp_path):

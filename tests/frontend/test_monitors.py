@@ -41,6 +41,8 @@ def test_the_figures_of_an_iteration():
     whole = sum(weight.square().sum().item() for weight in WEIGHTS.values())
     assert record.distance == pytest.approx((10.0 / whole) ** 0.5, rel=1e-6)
     assert (one.bits, many.bits) == (1, 2)
+    moves = [-0.5, -2.5, -0.9, -0.5, 0.0, 0.0, -3.0, -3.0]
+    assert record.moved == pytest.approx((sum(move**2 for move in moves) / whole) ** 0.5, rel=1e-6)
 
 
 def test_one_codebook_is_shown_whole_and_many_by_their_mean_and_range():

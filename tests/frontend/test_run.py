@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,10 +17,12 @@ from torch.nn import functional as F
 
 from qcompile import datasets
 from qcompile.errors import DataError, QCompileError, RecipeError
+from qcompile.files import write_atomically
 from qcompile.frontend import run_folder
+from qcompile.frontend.checkpoints import load_newest
 from qcompile.frontend.interruption import RunInterruptedError
 from qcompile.frontend.recipe_file import load_recipe
-from qcompile.frontend.run import learn
+from qcompile.frontend.run import learn, results
 from qcompile.models.lenet import DigitsNet
 
 pytest.importorskip("sklearn", reason="the runs train on digits, which come with scikit-learn")
@@ -203,6 +207,22 @@ def test_the_plan_says_what_each_layer_became(whole):
     assert all(len(channel.unique()) <= 3 for channel in learned["conv2.weight"])
 
 
+def test_a_penalty_that_grows_too_fast_is_told_and_kept(tmp_path, no_export, capsys, recwarn):
+    plan = run(tmp_path / "run", "schedule.first_penalty=10.0", "schedule.iterations=2")
+    (advice,) = plan["advice"]
+    assert "lower first_penalty (10) or growth (2)" in advice
+    assert advice in capsys.readouterr().err
+    assert [line["advice"] for line in read_metrics(tmp_path / "run") if line["stage"] == "learning"] == [advice, None]
+    assert not recwarn.list
+    page = (tmp_path / "run/monitors.html").read_text()
+    assert "lower first_penalty" in page
+    assert page.count("<svg") == 4 + 4
+
+
+def test_a_healthy_run_gives_no_advice(whole):
+    assert whole[1]["advice"] == []
+
+
 def test_layers_left_alone_are_in_the_plan_without_bits(tmp_path, no_export):
     plan = run(tmp_path / "run", 'method="direct"', 'layers={fc1={codebook="scaled-binary"}, "*"={codebook="float"}}')
     assert [(layer["name"], layer["method"], layer["bits"]) for layer in plan["layers"]] == [
@@ -291,6 +311,81 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tmp_path, whole, no_expo
         run(tmp_path / "other", stop=stop_after(3))
 
 
+class FullDisk:
+    """Lets a number of whole files be written, then none until there is room."""
+
+    def __init__(self, writes):
+        self.room, self.written = writes, 0
+
+    def write(self, path, data):
+        self.written += 1
+        if self.written > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_atomically(path, data)
+
+
+@pytest.fixture
+def patch_disk(monkeypatch):
+    def patch(disk):
+        for module in ("checkpoints", "run_folder", "export"):
+            monkeypatch.setattr(f"qcompile.frontend.{module}.write_atomically", disk.write)
+        return disk
+
+    return patch
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3, 8, 14, 20, 33])
+def test_a_disk_that_is_full_from_any_write_on_loses_nothing_older(tmp_path, whole, no_export, patch_disk, writes):
+    """The run goes on in memory, fails at its end, and is resumed from the newest checkpoint that was written."""
+    folder, disk = tmp_path / "run", patch_disk(FullDisk(writes))
+    with pytest.raises(QCompileError, match=r"cannot be written \(\[Errno 28\] No space left on device\)"):
+        run(folder)
+    newest = load_newest(folder / "checkpoints") if (folder / "checkpoints").exists() else None
+    assert (newest.number if newest else 0) >= (writes - 1) // 4  # a save is at most four files
+    assert not [path for path in folder.rglob("*.safetensors") if path.stem.isdigit() and not manifest(path).exists()]
+    disk.room = 10**9
+    run(folder, resume=True)
+    assert_same_result(folder, whole[0])
+
+
+def manifest(path):
+    return path.with_suffix(".json")
+
+
+def test_a_disk_that_is_really_full_loses_nothing_older(tmp_path, whole, no_export):
+    """On a tmpfs of 400 KB in a namespace of its own: room for the recipe, the reference and a few checkpoints."""
+    inside = tmp_path / "small"
+    inside.mkdir()
+    program = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1]); sys.path.insert(0, sys.argv[2])\n"
+        "import test_run; test_run.fill_and_resume(pathlib.Path(sys.argv[3]))"
+    )
+    names = " ".join(map(shlex.quote, (program, str(ROOT), str(Path(__file__).parent), str(inside))))
+    script = f"mount -t tmpfs -o size=400k tmpfs {inside} || exit 77; {sys.executable} -c {names}"
+    done = subprocess.run(["unshare", "-Urm", "sh", "-c", script], capture_output=True, text=True)
+    if done.returncode == 77 or "unshare:" in done.stderr:
+        pytest.skip("mounting a tmpfs is not permitted here")
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device" in done.stderr
+    found = json.loads(done.stdout)
+    assert found["checkpoint"] >= 1
+    assert found["plan"] == whole[1]
+
+
+def fill_and_resume(small):
+    """Runs until the disk is full, makes room and resumes; prints the newest checkpoint of the first and the plan."""
+    results.export_onnx = lambda network, weights, inputs, path, **_: path.touch()
+    ballast = small / "ballast"
+    ballast.write_bytes(bytes(50_000))
+    try:
+        run(small / "run")
+    except QCompileError as error:
+        print(error, file=sys.stderr)
+    newest = load_newest(small / "run/checkpoints")
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small)], check=True)
+    print(json.dumps({"checkpoint": newest.number, "plan": run(small / "run", resume=True)}))
+
+
 def test_bfloat16_training_exports_float32(tmp_path):
     overrides = ["reference.optimization.bfloat16=true", "learning.optimization.bfloat16=true"]
     run(tmp_path / "run", *overrides)
@@ -300,7 +395,7 @@ def test_bfloat16_training_exports_float32(tmp_path):
 
 def test_the_folder_belongs_to_everyone_who_may_read_it(whole):
     modes = {path.name: os.stat(path).st_mode & 0o777 for path in whole[0].iterdir() if path.is_file()}
-    names = {"recipe.toml", "metrics.jsonl", "plan.json", "exported.onnx", "reference.onnx"}
+    names = {"recipe.toml", "metrics.jsonl", "monitors.html", "plan.json", "exported.onnx", "reference.onnx"}
     assert modes == dict.fromkeys(names | {"reference.safetensors", "learned.safetensors"}, 0o644)
 
 

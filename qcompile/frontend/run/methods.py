@@ -1,5 +1,6 @@
 """The middle stage of a run: the recipe's method turns the float network into codebook weights."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -13,6 +14,7 @@ from qcompile.frontend.learning_step import LearningStep
 from qcompile.frontend.run.measuring import measure_decoded
 from qcompile.frontend.run.session import Session
 from qcompile.frontend.straight_through import train_straight_through
+from qcompile.frontend.stuck import StuckAtDirectCompressionWarning
 from qcompile.frontend.training import make_optimizer
 
 _LEARNING, _STAGE = "learning.", "learning"
@@ -22,11 +24,14 @@ def learn_weights(session: Session) -> dict[str, CodebookWeight]:
     """The codebook weights that the recipe's method gives; the network then holds them."""
     if session.recipe.method == "direct":
         return compress_directly(session.network, session.layers, calibration=session.calibration)
-    return _learning_function(session)(
-        state=_restore(session),
-        on_iteration=lambda state: _after_iteration(session, state),
-        calibration=session.calibration,
-    ).weights
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StuckAtDirectCompressionWarning)  # told as a line of progress
+        learned = _learning_function(session)(
+            state=_restore(session),
+            on_iteration=lambda state: _after_iteration(session, state),
+            calibration=session.calibration,
+        )
+    return learned.weights
 
 
 def _learning_function(session: Session) -> Callable[..., LearningState]:
@@ -60,5 +65,7 @@ def _after_iteration(session: Session, state: LearningState) -> None:
     record = state.history[-1]
     session.record(_STAGE, **asdict(record), decoded=measured)
     note = f"distance {record.distance:.4f}, loss {record.loss:.5f}, decoded {measured['train_loss']:.5f}"
+    if record.advice:
+        session.progress.tell(record.advice)
     session.progress.show(_STAGE, state.iteration, session.recipe.schedule.iterations, note)
     session.save({_LEARNING + name: tensor for name, tensor in state.to_tensors().items()})

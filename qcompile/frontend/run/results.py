@@ -13,7 +13,10 @@ from qcompile.frontend.tables import as_table
 
 
 def finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
-    """Writes the results of a network that holds the decoded ``weights``; gives the plan. It then is the reference."""
+    """Writes the results of a network that holds the decoded ``weights``, and gives the plan.
+
+    The network holds the reference then.
+    """
     arrange(session.network, torch.contiguous_format)
     plan = _plan(session, weights, measure(session))
     tensors = dict(session.network.state_dict())
@@ -21,10 +24,12 @@ def finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, An
         tensors |= weight.to_tensors(name)
     session.folder.write_tensors("learned.safetensors", tensors)
     example = (torch.zeros(2, *session.network.input_shape),)
-    export_onnx(session.network, weights, example, session.folder.path / "exported.onnx", plan=plan)
+    with session.folder.writing("exported.onnx") as path:
+        export_onnx(session.network, weights, example, path, plan=plan)
     reference = session.folder.read_tensors("reference.safetensors", session.state["reference"]["sha256"])
     session.load_network(reference)
-    export_onnx(session.network, {}, example, session.folder.path / "reference.onnx")
+    with session.folder.writing("reference.onnx") as path:
+        export_onnx(session.network, {}, example, path)
     session.folder.write_plan(plan)
     return plan
 
@@ -40,6 +45,7 @@ def _plan(session: Session, weights: dict[str, CodebookWeight], learned: dict[st
         "test_error_percent": {stage: each["test_error_percent"] for stage, each in measured.items()},
         "train_loss": {stage: each["train_loss"] for stage, each in measured.items()},
         "iterations": sum(each["stage"] == "learning" for each in state["metrics"]),
+        "advice": [each["advice"] for each in state["metrics"] if each.get("advice")],
         "layers": describe_layers(session.network, session.codebooks, weights, recipe.method),
         "recipe": as_table(recipe),
     }

@@ -82,8 +82,9 @@ class Session:
         self.state["step"] += 1
         self.tensors = {_NETWORK + name: tensor for name, tensor in self.network.state_dict().items()} | extra
         problem = self.folder.save(Checkpoint(self.state["step"], self.state, self.tensors))
-        if problem:
-            self.progress.tell(problem)
+        for trouble in (problem, self.folder.write_monitors(self.state["metrics"])):
+            if trouble:
+                self.progress.tell(trouble)
         if self.stop():
             saved = "stopped at an earlier checkpoint" if problem else "stopped and saved"
             raise RunInterruptedError(f"{self.folder.path}: {saved}; continue with --resume")
