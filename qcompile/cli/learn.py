@@ -1,12 +1,16 @@
 """``qcompile learn``: trains low-bit weights by a recipe."""
 
 import pathlib
+import time
+from typing import Any
 
 import click
 
+from qcompile.errors import QCompileError
 from qcompile.extras import require_training
 
 INTERRUPTED = 75  # sysexits.h EX_TEMPFAIL: run it again, with --resume
+LAST_WORDS_SECONDS = 2.0
 
 
 @click.command()
@@ -38,20 +42,33 @@ def learn(
     """Learns low-bit weights by RECIPE, the name of one that is shipped or a .toml file.
 
     The folder then holds exported.onnx for `qcompile compile`, reference.onnx, plan.json and the training's record.
-    Ctrl-C finishes the step in progress, saves and exits with code 75.
+    Ctrl-C finishes the step in progress, saves and exits with code 75. Several processes share the training as
+    `torchrun --nproc-per-node 2 -m qcompile learn RECIPE ...`.
     """
     require_training("learning")
+    from qcompile.frontend.distributed import joined_team
     from qcompile.frontend.interruption import RunInterruptedError, stop_requests
     from qcompile.frontend.recipe_file import load_recipe
     from qcompile.frontend.run import learn as run_recipe
 
-    loaded = load_recipe(recipe, overrides)
-    try:
-        with stop_requests() as stop:
+    with stop_requests() as stop, joined_team() as team:
+        try:
+            loaded = team.together(lambda: load_recipe(recipe, overrides))
             plan = run_recipe(loaded, data_dir, output, resume=resume, reference=reference, stop=stop)
-    except RunInterruptedError as interruption:
-        click.echo(str(interruption), err=True)
-        context.exit(INTERRUPTED)
+        except RunInterruptedError as interruption:
+            if team.is_first:
+                click.echo(str(interruption), err=True)
+            context.exit(INTERRUPTED)
+        except QCompileError:
+            if team.is_first:
+                raise
+            time.sleep(LAST_WORDS_SECONDS)  # torchrun ends the others with the first to exit
+            context.exit(1)
+    if team.is_first:
+        _print_results(plan, output)
+
+
+def _print_results(plan: dict[str, Any], output: pathlib.Path) -> None:
     for stage, error_percent in plan["test_error_percent"].items():
         click.echo(f"{stage:9}  test error {error_percent:.2f} %  train loss {plan['train_loss'][stage]:.5f}")
     click.echo(f"{output / 'exported.onnx'}: next, qcompile compile")

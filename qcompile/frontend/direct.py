@@ -10,6 +10,7 @@ from qcompile.errors import QCompileError
 from qcompile.frontend.batch_norm import recompute_batch_statistics
 from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.codebooks import Codebook
+from qcompile.frontend.distributed import current_team
 from qcompile.frontend.selection import LayerRules, select_codebooks
 
 
@@ -24,8 +25,10 @@ def compress_directly(
     Raises RecipeError as ``select_codebooks`` does, QCompileError if a weight is not finite.
     """
     codebooks = select_codebooks(network, layers)
-    weights = fit_all({name: network.get_parameter(name) for name in codebooks}, codebooks)
+    parameters = {name: network.get_parameter(name) for name in codebooks}
+    weights = current_team().on_first(lambda: fit_all(parameters, codebooks))
     place_compressed(network, weights, calibration)
+    current_team().adopt(network.state_dict())
     return weights
 
 

@@ -4,17 +4,15 @@ Nothing couples the two, so training leaves the codebooks again and each compres
 compression somewhat, and stays behind LC. Source: Carreira-Perpinan, arXiv 1707.01209, section 6.2.
 """
 
-import time
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
 
-from qcompile.frontend.advance import advance, start_learning
-from qcompile.frontend.direct import fit_all, place_compressed, place_weights
+from qcompile.frontend.advance import compress, finish_learning, start_learning
+from qcompile.frontend.direct import place_weights
 from qcompile.frontend.lc_state import LearningState
 from qcompile.frontend.learning_step import LearningStep, Train, run_training
-from qcompile.frontend.monitors import Fit
 from qcompile.frontend.selection import LayerRules, select_codebooks
 
 
@@ -40,12 +38,8 @@ def iterate_direct_compression(
         place_weights(network, state.weights)
         step = LearningStep(state.iteration, 0.0)
         training = run_training(step, parameters, train)
-        start = time.perf_counter()
-        current = {name: parameter.detach().cpu() for name, parameter in parameters.items()}
-        weights = fit_all(current, codebooks, state.weights)
-        fit = Fit(current, state.weights, weights, time.perf_counter() - start)
-        state = advance(state, step, training, fit, {})
+        state = compress(state, step, training, parameters, codebooks, state.weights)
         if on_iteration is not None:
             on_iteration(state)
-    place_compressed(network, state.weights, calibration)
+    finish_learning(network, state, calibration)
     return state

@@ -10,13 +10,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
 
-from qcompile.frontend.advance import advance, start_learning
+from qcompile.frontend.advance import advance, finish_learning, start_learning
 from qcompile.frontend.codebooks import Codebook
-from qcompile.frontend.direct import fit_all, place_compressed
+from qcompile.frontend.direct import fit_all
+from qcompile.frontend.distributed import current_team
 from qcompile.frontend.lc_state import LearningState
 from qcompile.frontend.learning_step import LearningStep, Train, Training, run_training
 from qcompile.frontend.monitors import Fit
@@ -47,21 +49,25 @@ def learn_compressed(
     the network's parameters of that moment (not yet decoded), continues the run when given as ``state``.
     ``calibration``, batches of inputs, is for networks with batch normalization.
 
+    In a process group of torch every process calls this, and ``train`` uses the network wrapped in
+    DistributedDataParallel; C steps run on the first process, and all end with the same weights.
+
     Raises RecipeError as ``select_codebooks`` does; QCompileError if training diverges or ``train`` steps no
     optimizer that holds the weights. Warns, with StuckAtDirectCompressionWarning, if the penalty grew too fast.
     """
-    codebooks = select_codebooks(network, layers)
+    team, codebooks = current_team(), select_codebooks(network, layers)
     parameters = {name: network.get_parameter(name) for name in codebooks}
     state = state or _start(parameters, codebooks)
     while not schedule.is_over(state.iteration, state.distance):
         step = LearningStep(state.iteration, schedule.penalty(state.iteration))
         training = _learn(step, parameters, state, train)
-        state = with_advice(_compress(step, parameters, codebooks, state, training, schedule), schedule)
+        team.unify(parameters)
+        state = team.on_first(partial(_compress, step, parameters, codebooks, state, training, schedule))
         if advice := state.history[-1].advice:
             warnings.warn(advice, StuckAtDirectCompressionWarning, stacklevel=2)
         if on_iteration is not None:
             on_iteration(state)
-    place_compressed(network, state.weights, calibration)
+    finish_learning(network, state, calibration)
     return state
 
 
@@ -98,4 +104,4 @@ def _compress(
         gaps = {name: weight - weights[name].decode() for name, weight in current.items()}
         multipliers = {name: multipliers[name] - step.penalty * gap for name, gap in gaps.items()}
     fit = Fit(current, state.weights, weights, time.perf_counter() - start)
-    return advance(state, step, training, fit, multipliers)
+    return with_advice(advance(state, step, training, fit, multipliers), schedule)

@@ -8,10 +8,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class ProgressReport:
-    """Shows stages of known length. Use as a context manager."""
+    """Shows stages of known length; nothing if ``quiet``. Use as a context manager."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
         columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bars = Progress(*columns, TextColumn("{task.fields[note]}"), console=self._console)
         self._tasks: dict[str, TaskID] = {}

@@ -3,7 +3,6 @@
 Sources: Courbariaux et al., BinaryConnect, arXiv 1511.00363; Bengio et al., arXiv 1308.3432 (the estimator).
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,13 +13,12 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from qcompile.errors import RecipeError
-from qcompile.frontend.advance import advance, start_learning
+from qcompile.frontend.advance import compress, finish_learning, start_learning
 from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.codebooks import Codebook
-from qcompile.frontend.direct import fit_all, place_compressed
+from qcompile.frontend.direct import fit_all
 from qcompile.frontend.lc_state import LearningState
 from qcompile.frontend.learning_step import LearningStep, Train, run_training
-from qcompile.frontend.monitors import Fit
 from qcompile.frontend.penalty import optimized_weights
 from qcompile.frontend.selection import LayerRules, select_codebooks
 
@@ -56,14 +54,10 @@ def train_straight_through(
         step = LearningStep(state.iteration, 0.0)
         with decoded_steps(parameters, codebooks, state.weights, refit_every) as latest:
             training = run_training(step, parameters, train)
-        start = time.perf_counter()
-        current = {name: parameter.detach().cpu() for name, parameter in parameters.items()}
-        weights = fit_all(current, codebooks, latest)
-        fit = Fit(current, state.weights, weights, time.perf_counter() - start)
-        state = advance(state, step, training, fit, {})
+        state = compress(state, step, training, parameters, codebooks, latest)
         if on_iteration is not None:
             on_iteration(state)
-    place_compressed(network, state.weights, calibration)
+    finish_learning(network, state, calibration)
     return state
 
 

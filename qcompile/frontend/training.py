@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from qcompile.errors import QCompileError, RecipeError
 from qcompile.frontend.augmentation import crop_and_flip
+from qcompile.frontend.distributed import ALONE, Team
 
 _EVALUATION_BATCH = 1000
 
@@ -66,10 +67,12 @@ def train_epoch(
     samples: Samples,
     settings: Optimization,
     generator: torch.Generator,
+    team: Team = ALONE,
 ) -> float:
     """Trains ``network`` on each sample once, in an order drawn from ``generator``; gives the mean loss.
 
-    Raises QCompileError if the loss is no longer finite.
+    The processes of a ``team`` share every batch; their generators and networks must be alike, and ``network`` is what
+    ``team.parallel`` gave. Raises QCompileError if the loss is no longer finite.
     """
     network.train()
     total = 0.0
@@ -79,14 +82,14 @@ def train_epoch(
         if settings.augmentation == "crop-flip":
             images = crop_and_flip(images, generator)
         optimizer.zero_grad()
-        parts = min(settings.accumulate, len(batch))
-        for some, wanted in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
+        for some, wanted, share in team.parts(images, labels, settings.accumulate):
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
                 logits = network(some)
             loss = F.cross_entropy(logits.float(), wanted)
-            (loss * (len(wanted) / len(batch))).backward()  # type: ignore[no-untyped-call]
-            total += loss.item() * len(wanted)
+            (loss * (share * team.size)).backward()  # type: ignore[no-untyped-call]  # the processes' mean is taken
+            total += loss.item() * share * len(batch)
         optimizer.step()
+    total = sum(team.gather(total))
     if not math.isfinite(total):
         raise QCompileError(f"the training loss is {total}: lower the learning rate")
     return total / len(samples.labels)

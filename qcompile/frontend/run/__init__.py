@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from qcompile.frontend.distributed import current_team
 from qcompile.frontend.progress import ProgressReport
 from qcompile.frontend.recipe import Recipe
 from qcompile.frontend.run.data import load_samples
@@ -32,13 +33,19 @@ def learn(
     one. ``resume`` continues a run of the same recipe and data: with the same machine, versions and threads the
     result is bit for bit that of a run without a break. ``stop`` is asked after each saved step.
 
+    In a process group of torch every process calls this, with the same recipe and data. Each trains on its share of
+    every batch; the first one does all else, and is the only one that writes and prints.
+
     Raises RunInterruptedError when ``stop`` says so; RecipeError, DataError or QCompileError for what a user can mend.
     """
     torch.set_num_threads(recipe.threads)
-    run_folder = RunFolder(folder)
-    with ProgressReport() as progress:
-        session = Session(recipe, run_folder, progress, stop, load_samples(recipe, data_dir))
-        run_folder.open(recipe, resume=resume)  # now that data and recipe fit: a mistake leaves no folder behind
+    team, run_folder = current_team(), RunFolder(folder)
+    with ProgressReport(quiet=not team.is_first) as progress:
+        session = Session(
+            recipe, run_folder, progress, stop, team, team.together(lambda: load_samples(recipe, data_dir))
+        )
+        # Now that data and recipe fit: a mistake leaves no folder behind.
+        team.on_first(lambda: run_folder.open(recipe, resume=resume))
         session.restore()
         find_reference(session, reference)
         measure_direct_compression(session)

@@ -20,8 +20,9 @@ def find_reference(session: Session, file: Path | None) -> None:
     if file is None:
         _train(session)
     else:
-        session.load_network(read_parameters(file), file)
-    sha256 = session.folder.write_tensors("reference.safetensors", dict(session.network.state_dict()))
+        session.load_network(session.team.on_first(lambda: read_parameters(file)), file)
+    tensors = dict(session.network.state_dict())
+    sha256 = session.team.on_first(lambda: session.folder.write_tensors("reference.safetensors", tensors))
     session.state["reference"] = {"sha256": sha256, **measure(session)}
     session.save({})
 
@@ -31,7 +32,8 @@ def measure_direct_compression(session: Session) -> None:
     if "direct" in session.state:
         return
     weights = {name: session.network.get_parameter(name) for name in session.codebooks}
-    session.state["direct"] = measure_decoded(session, fit_all(weights, session.codebooks))
+    fitted = session.team.on_first(lambda: fit_all(weights, session.codebooks))
+    session.state["direct"] = measure_decoded(session, fitted)
     session.save({})
 
 

@@ -7,7 +7,7 @@ import torch
 from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.export import export_onnx
 from qcompile.frontend.plan import SCHEMA_VERSION, describe_layers
-from qcompile.frontend.run.measuring import measure
+from qcompile.frontend.run.measuring import measure_alone
 from qcompile.frontend.run.session import Session, arrange
 from qcompile.frontend.tables import as_table
 
@@ -15,10 +15,14 @@ from qcompile.frontend.tables import as_table
 def finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
     """Writes the results of a network that holds the decoded ``weights``, and gives the plan.
 
-    The network holds the reference then.
+    The network of the first process, which does it for all, holds the reference then.
     """
+    return session.team.on_first(lambda: _finish(session, weights))
+
+
+def _finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
     arrange(session.network, torch.contiguous_format)
-    plan = _plan(session, weights, measure(session))
+    plan = _plan(session, weights, measure_alone(session))
     tensors = dict(session.network.state_dict())
     for name, weight in weights.items():
         tensors |= weight.to_tensors(name)

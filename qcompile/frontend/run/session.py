@@ -11,6 +11,7 @@ import torch
 from qcompile.errors import DataError
 from qcompile.frontend.batch_norm import has_batch_statistics
 from qcompile.frontend.checkpoints import Checkpoint
+from qcompile.frontend.distributed import Team
 from qcompile.frontend.interruption import RunInterruptedError
 from qcompile.frontend.progress import ProgressReport
 from qcompile.frontend.recipe import Recipe
@@ -31,6 +32,7 @@ class Session:
     folder: RunFolder
     progress: ProgressReport
     stop: Callable[[], bool]
+    team: Team
     data: RunData
     state: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -39,9 +41,12 @@ class Session:
         torch.manual_seed(self.recipe.seed)
         self.network = build_network(self.recipe.network)
         arrange(self.network, memory_format(self.recipe))
+        self.trained = self.team.parallel(self.network)
         self.layers: LayerRules = {pattern: rule.make() for pattern, rule in self.recipe.layers.items()}
         self.codebooks = select_codebooks(self.network, self.layers)
         self.state = {"step": 0, "epoch": 0, "metrics": [], **self._environment()}
+        if len(set(self.team.gather(self.data.fingerprint))) > 1:
+            raise DataError("the processes found different data; give all of them the same data set")
 
     @property
     def calibration(self) -> list[torch.Tensor] | None:
@@ -52,16 +57,21 @@ class Session:
 
     def restore(self) -> None:
         """Takes up the newest checkpoint, if there is one. Raises DataError if it is damaged or of other data."""
-        checkpoint = self.folder.newest()
+        checkpoint = self.team.on_first(self.folder.newest)
         if checkpoint is None:
             return
         for key, now in self._environment().items():
-            self._compare(key, checkpoint.state[key], now)
+            self._compare(key, checkpoint.state.get(key, now), now)
         self.state, self.tensors = checkpoint.state | self._environment(), checkpoint.tensors
         self.load_network(self.saved(_NETWORK))
 
     def _environment(self) -> dict[str, Any]:
-        return {"torch": torch.__version__, "threads": torch.get_num_threads(), "data": self.data.fingerprint}
+        return {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "processes": self.team.size,
+            "data": self.data.fingerprint,
+        }
 
     def _compare(self, key: str, before: object, now: object) -> None:
         if key == "data" and before != now:
@@ -81,13 +91,18 @@ class Session:
         """Saves the network with ``extra`` tensors. Raises RunInterruptedError if a stop was asked for."""
         self.state["step"] += 1
         self.tensors = {_NETWORK + name: tensor for name, tensor in self.network.state_dict().items()} | extra
+        problem = self.team.on_first(self._write)
+        if any(self.team.gather(self.stop())):
+            saved = "stopped at an earlier checkpoint" if problem else "stopped and saved"
+            raise RunInterruptedError(f"{self.folder.path}: {saved}; continue with --resume")
+
+    def _write(self) -> str | None:
+        """Writes a checkpoint and the metrics; what went wrong with the checkpoint, if anything did."""
         problem = self.folder.save(Checkpoint(self.state["step"], self.state, self.tensors))
         for trouble in (problem, self.folder.write_monitors(self.state["metrics"])):
             if trouble:
                 self.progress.tell(trouble)
-        if self.stop():
-            saved = "stopped at an earlier checkpoint" if problem else "stopped and saved"
-            raise RunInterruptedError(f"{self.folder.path}: {saved}; continue with --resume")
+        return problem
 
     def load_network(self, tensors: dict[str, torch.Tensor], source: str | Path = "the checkpoint") -> None:
         """Puts ``tensors`` into the network. Raises DataError, naming ``source``, if they do not fit it."""
@@ -99,10 +114,17 @@ class Session:
             raise DataError(f"{source}: holds values that are not finite; was training cut short?")
 
     def train_epoch(self, optimizer: torch.optim.Optimizer, settings: Optimization, place: str) -> float:
-        """One epoch, its randomness a function of the seed and the place alone: nothing of it need be saved."""
+        """One epoch, its randomness a function of the seed and the place alone: nothing of it need be saved.
+
+        Order and augmentation are the same on all processes, dropout is another on each.
+        """
+        torch.manual_seed(self._seed(f"{place} process {self.team.rank}"))
+        generator = torch.Generator().manual_seed(self._seed(place))
+        return train_epoch(self.trained, optimizer, self.data.train, settings, generator, self.team)
+
+    def _seed(self, place: str) -> int:
         digest = hashlib.sha256(f"{self.recipe.seed} {place}".encode()).digest()
-        generator = torch.manual_seed(int.from_bytes(digest[:7], "little"))
-        return train_epoch(self.network, optimizer, self.data.train, settings, generator)
+        return int.from_bytes(digest[:7], "little")
 
 
 def arrange(network: torch.nn.Module, layout: torch.memory_format) -> None:
