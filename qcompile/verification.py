@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 
 from qcompile import ops, reference, runtime
+from qcompile.bounded import Bounded
 from qcompile.comparison import Comparison, compare, worst_ratio
 from qcompile.errors import DataError, ModelError, QCompileError
 from qcompile.json_text import to_json
@@ -126,7 +127,7 @@ def _check_claims(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     return claims, failures
 
 
-def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[reference.Bounded]:
+def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[Bounded]:
     """The reference's outputs of ``model`` in their order, computed CHUNK inputs at a time."""
     batch = _batch_size(feeds)
     outputs = [output.name for output in model.graph.output]
@@ -135,7 +136,7 @@ def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> li
         values = reference.evaluate(model, {name: array[start : start + CHUNK] for name, array in feeds.items()})
         parts.append([values[name] for name in outputs])
     return [
-        reference.Bounded(np.concatenate([p.value for p in column]), np.concatenate([p.error for p in column]))
+        Bounded(np.concatenate([p.value for p in column]), np.concatenate([p.error for p in column]))
         for column in zip(*parts, strict=True)
     ]
 
@@ -220,9 +221,7 @@ def _forced_isa(isa: str) -> Iterator[None]:
             os.environ["QCOMPILE_FORCE_ISA"] = before
 
 
-def _difference_to_float(
-    against: str | pathlib.Path, feeds: Mapping[str, Array], wanted: list[reference.Bounded]
-) -> float:
+def _difference_to_float(against: str | pathlib.Path, feeds: Mapping[str, Array], wanted: list[Bounded]) -> float:
     found = _run(load_model(against), feeds, library=False)
     if [f.shape for f in found] != [w.value.shape for w in wanted]:
         raise ModelError(f"{against}: outputs {[list(f.shape) for f in found]} differ in shape from the packed model's")

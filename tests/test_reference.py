@@ -7,8 +7,9 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from qcompile.bounded import gamma
 from qcompile.errors import ModelError
-from qcompile.reference import evaluate, gamma
+from qcompile.reference import evaluate
 
 
 def model_of(text, **initializers):

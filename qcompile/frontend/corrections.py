@@ -70,7 +70,7 @@ def largest(residual: torch.Tensor, count: int) -> Corrections | None:
 
 
 def squared_error(weight: torch.Tensor, fitted: CodebookWeight) -> float:
-    """sum (weight - decoded)^2 in float64."""
+    """Sum (weight - decoded)^2 in float64."""
     return float((weight.detach().cpu().double() - fitted.decode()).square().sum())
 
 
