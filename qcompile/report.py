@@ -40,6 +40,8 @@ class LayerReport:
     codebook_bytes: int
     scale_bytes: int
     bias_bytes: int
+    corrections: int
+    correction_bytes: int
     share: float
     weight_sqnr_db: float | None
     kernel: str | None
@@ -47,7 +49,8 @@ class LayerReport:
     @property
     def total_bytes(self) -> int:
         """All bytes of the layer's tensors."""
-        return self.index_bytes + self.codebook_bytes + self.scale_bytes + self.bias_bytes
+        weight = self.index_bytes + self.codebook_bytes + self.scale_bytes + self.correction_bytes
+        return weight + self.bias_bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Report:
     """A packed file: its layers and totals.
 
     ``payload_bytes`` are the bytes of all parameters in the file, ``formula_bytes`` what the formula of the LC paper
-    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry.
+    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry; for
+    each correction 32, and ceil(log2 N) for its place among N weights.
     ``float_file_bytes`` is the size of the float file that was given to compare with.
     """
 
@@ -66,6 +70,7 @@ class Report:
     weights: int
     other_parameters: int
     codebook_entries: int
+    corrections: int
     compression_ratio: float
     float_file_bytes: int | None
     layers: tuple[LayerReport, ...]
@@ -112,7 +117,7 @@ def report_file(
     weights = sum(row.weights for row in rows)
     others += sum(layer.scale.size + layer.bias.size for layer in layers)
     entries = sum(sum(layer.entries) for layer in layers)
-    formula_bits = sum(row.weights * row.bits for row in rows) + (others + entries) * FLOAT_BITS
+    formula_bits = sum(_weight_bits(row) for row in rows) + (others + entries) * FLOAT_BITS
     return Report(
         path=str(path),
         file_bytes=pathlib.Path(path).stat().st_size,
@@ -121,6 +126,7 @@ def report_file(
         weights=weights,
         other_parameters=others,
         codebook_entries=entries,
+        corrections=sum(row.corrections for row in rows),
         compression_ratio=(weights + others) * FLOAT_BITS / formula_bits,
         float_file_bytes=None if against is None else pathlib.Path(against).stat().st_size,
         layers=rows,
@@ -130,7 +136,14 @@ def report_file(
 
 
 def _tensor_bytes(layer: PackedLayer) -> int:
-    return sum(array.nbytes for array in (layer.indices, layer.codebook, layer.scale, layer.bias))
+    own = layer.indices.nbytes + layer.codebook.nbytes + layer.scale.nbytes + layer.bias.nbytes
+    return own + (layer.corrections.nbytes if layer.corrections else 0)
+
+
+def _weight_bits(row: LayerReport) -> int:
+    """What the formula counts for a layer's indices and corrections."""
+    place_bits = max(1, (row.weights - 1).bit_length())
+    return row.weights * row.bits + row.corrections * (FLOAT_BITS + place_bits)
 
 
 def _report_layer(
@@ -148,6 +161,8 @@ def _report_layer(
         codebook_bytes=layer.codebook.nbytes,
         scale_bytes=layer.scale.nbytes,
         bias_bytes=layer.bias.nbytes,
+        corrections=layer.corrections.count if layer.corrections else 0,
+        correction_bytes=layer.corrections.nbytes if layer.corrections else 0,
         share=_tensor_bytes(layer) / payload,
         weight_sqnr_db=None if floats is None else _weight_sqnr_db(layer, floats),
         kernel=None if kernel_of is None else kernel_of(layer.node),
@@ -155,16 +170,26 @@ def _report_layer(
 
 
 def _weight_sqnr_db(layer: PackedLayer, floats: onnx.ModelProto) -> float:
-    """10 log10(sum w^2 / sum (w - decoded)^2) over the weights of the layer's namesake in ``floats``.
+    """10 log10(sum w^2 / sum (w - v)^2), w the weights of the layer's namesake in ``floats``, v those of the file.
 
-    Where ``floats`` has folded a batch normalization into its weight, the packed weight counts with its scale.
+    Scale and corrections of the file count as part of v. Where ``floats`` normalizes what the weight computes, the
+    gain of a channel is of no consequence and the file's has the normalization's factor in it: then v is compared at
+    the gain of each channel that comes nearest to w.
     """
-    weight = _float_weight(layer, floats)
-    decoded = layer.decode().astype(np.float64)
-    if layer.scale.size and not _feeds_batch_normalization(layer, floats):
-        decoded *= layer.scale.reshape(-1, *[1] * (decoded.ndim - 1))
-    noise = float(np.square(weight - decoded).sum())
+    weight, found = _float_weight(layer, floats), layer.effective_weight()
+    if _feeds_batch_normalization(layer, floats):
+        found = _at_best_gain(found, weight)
+    noise = float(np.square(weight - found).sum())
     return float("inf") if noise == 0 else 10 * float(np.log10(np.square(weight).sum() / noise))
+
+
+def _at_best_gain(found: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``found`` with each row of axis 0 times the factor that brings it nearest to ``weight``."""
+    inner = tuple(range(1, weight.ndim))
+    power = np.square(found).sum(axis=inner, keepdims=True)
+    product = (found * weight).sum(axis=inner, keepdims=True)
+    gain: npt.NDArray[np.float64] = np.divide(product, power, out=np.zeros_like(power), where=power > 0)
+    return found * gain
 
 
 def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np.float64]:
@@ -188,7 +213,7 @@ def _feeds_batch_normalization(layer: PackedLayer, floats: onnx.ModelProto) -> b
 
 def _table(report: Report) -> rich.table.Table:
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    columns = ["layer", "op", "shape", "weights", "bits", "entries", "bytes", "share", "SQNR", "kernel"]
+    columns = ["layer", "op", "shape", "weights", "bits", "entries", "corrections", "bytes", "share", "SQNR", "kernel"]
     for column in columns:
         table.add_column(column, justify="left" if column in ("layer", "op", "shape", "kernel") else "right")
     for layer in report.layers:
@@ -200,6 +225,7 @@ def _table(report: Report) -> rich.table.Table:
             f"{layer.weights:,}",
             str(layer.bits),
             f"{layer.entries}{per_group}",
+            f"{layer.corrections:,}",
             f"{layer.total_bytes:,}",
             f"{layer.share:.1%}",
             "-" if layer.weight_sqnr_db is None else f"{layer.weight_sqnr_db:.1f} dB",
@@ -212,7 +238,7 @@ def _totals(report: Report) -> list[str]:
     overhead = report.file_bytes - report.payload_bytes
     lines = [
         f"{report.weights:,} packed weights, {report.other_parameters:,} other parameters, "
-        f"{report.codebook_entries:,} codebook entries",
+        f"{report.codebook_entries:,} codebook entries, {report.corrections:,} corrections",
         f"payload   {report.payload_bytes:,} bytes in the file; the formula counts {report.formula_bytes:,.1f}",
         f"file      {report.file_bytes:,} bytes, {overhead:,} of it graph, functions, plan",
         f"ratio     {report.compression_ratio:.2f} by the formula (32-bit floats)",

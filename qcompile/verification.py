@@ -19,7 +19,7 @@ from qcompile.comparison import Comparison, compare, worst_ratio
 from qcompile.errors import DataError, ModelError, QCompileError
 from qcompile.json_text import to_json
 from qcompile.loading import load_model
-from qcompile.packed_model import embedded_plan, packed_layers
+from qcompile.packed_model import PackedLayer, embedded_plan, packed_layers
 from qcompile.text import printable_lines
 
 Array = npt.NDArray[Any]
@@ -107,7 +107,7 @@ def seeded_inputs(model: onnx.ModelProto) -> dict[str, Array]:
 def _check_claims(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     """What the bytes say against what the plan says; packed_layers itself raises where the bytes are wrong."""
     layers = packed_layers(model)
-    claims = [f"{layer.name}: {layer.weights:,} weights in {layer.indices.nbytes:,} bytes" for layer in layers]
+    claims = [f"{layer.name}: {layer.weights:,} weights in {_bytes_of(layer)}" for layer in layers]
     failures = []
     plan = embedded_plan(model)
     found = {layer.name: layer for layer in layers}
@@ -125,6 +125,13 @@ def _check_claims(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
         else:
             claims.append(f"{name}: {found[name].bits} bits, {bits} planned")
     return claims, failures
+
+
+def _bytes_of(layer: PackedLayer) -> str:
+    packed = f"{layer.indices.nbytes:,} bytes"
+    if layer.corrections is None:
+        return packed
+    return f"{packed}, {layer.corrections.count:,} corrections in {layer.corrections.nbytes:,} bytes"
 
 
 def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[Bounded]:
@@ -189,7 +196,9 @@ def _run(model: onnx.ModelProto, feeds: Mapping[str, Array], *, library: bool) -
 def _check_layers(model: onnx.ModelProto, run: Run, feeds: Mapping[str, Array]) -> dict[str, Any]:
     """Each packed layer by itself, on the very input that it had in this run: needs no rule for other operators."""
     nodes = [node for node in model.graph.node if node.domain == ops.DOMAIN]
-    names = list(dict.fromkeys(name for node in nodes for name in (node.input[0], node.output[0])))
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    computed = {node.output[0]: [name for name in node.input if name not in initializers] for node in nodes}
+    names = list(dict.fromkeys(name for output, inputs in computed.items() for name in (*inputs, output)))
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     stored = {value.name for value in (*model.graph.output, *model.graph.input)}
@@ -201,7 +210,8 @@ def _check_layers(model: onnx.ModelProto, run: Run, feeds: Mapping[str, Array]) 
     ratios = {}
     for node in nodes:
         single = onnx.helper.make_model(onnx.helper.make_graph([node], node.name, [], [], model.graph.initializer))
-        wanted = reference.evaluate(single, {node.input[0]: outputs[node.input[0]]})[node.output[0]]
+        given = {name: outputs[name] for name in computed[node.output[0]]}
+        wanted = reference.evaluate(single, given)[node.output[0]]
         ratios[node.name] = worst_ratio(outputs[node.output[0]], wanted)
     worst = max(ratios, key=lambda name: ratios[name])
     return {"worst_layer": worst, "worst_layer_ratio": ratios[worst]}

@@ -48,6 +48,17 @@ CASES = {
         },
         (3, 4, 9, 8),
     ),
+    "changed weight": (
+        'g (float[m, 40] x) => (float[m, 30] y) { s = Mul (w, f) c = ScatterND <reduction = "add"> (s, p, v) '
+        "y = Gemm <transB = 1> (x, c) }",
+        {
+            "w": normal(1, 30, 40),
+            "f": normal(2, 30, 1),
+            "p": np.array([[0, 0], [3, 39], [3, 39], [-1, 5]]),
+            "v": 10 * normal(3, 4),
+        },
+        (6, 40),
+    ),
     "moves": (
         "g (float[m, 4, 6] x) => (float[m, 12] y) { a = AveragePool <kernel_shape = [2], strides = [2]> (x) "
         "t = Transpose <perm = [0, 2, 1]> (a) s = Sub (t, c) d = Add (s, t) y = Flatten (d) }",
