@@ -65,6 +65,16 @@ class PackedLayer:
         """How many distinct entries the codebook of each group has."""
         return tuple(len(np.unique(row)) for row in self.codebook)
 
+    def operands(self) -> dict[str, tuple[str, npt.NDArray[Any]]]:
+        """By kind, the name in the file and the array of each: those of the node, then gaps and values if any."""
+        arrays: list[npt.NDArray[Any]] = [self.indices, self.codebook, self.scale, self.bias]
+        kinds, names = list(ops.OPERANDS[1:]), list(self.node.input[1:])
+        if self.corrections is not None:
+            arrays += [self.corrections.gaps, self.corrections.values]
+            kinds += sparse_ops.SPARSE_OPERANDS[2:]
+            names += self.corrections.node.input[2:]
+        return dict(zip(kinds, zip(names, arrays, strict=True), strict=True))
+
     def decode(self) -> npt.NDArray[np.float32]:
         """The float weight, shaped ``weight_shape``, without the scale and the corrections."""
         return ops.decode_weight(self.indices, self.codebook, self.bits, self.weight_shape).astype(np.float32)

@@ -22,12 +22,17 @@ from qcompile.text import printable
 
 FLOAT_BITS = 32
 NAME_LENGTH = 60
+KINDS = ("indices", "codebook", "scale", "bias", "gaps", "values")
+Operands = dict[str, npt.NDArray[Any]]
 KernelOf = Callable[[onnx.NodeProto], str]
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One packed layer. Bytes are those of its tensors in the file; ``share`` is its part of the payload, 0 to 1."""
+    """One packed layer. ``share`` is its part of the payload, 0 to 1.
+
+    Bytes are those of its tensors in the file; a tensor that layers share counts with the first of them.
+    """
 
     name: str
     op: str
@@ -110,14 +115,18 @@ def report_file(
     """
     model = load_model(path)
     layers = packed_layers(model)
+    stored = _stored(layers)
     others = sum(array.size for _, array in other_parameters(model))
     floats = None if against is None else load_model(against)
-    payload = sum(_tensor_bytes(layer) for layer in layers) + 4 * others
-    rows = tuple(_report_layer(layer, payload, floats, kernel_of) for layer in layers)
-    weights = sum(row.weights for row in rows)
-    others += sum(layer.scale.size + layer.bias.size for layer in layers)
-    entries = sum(sum(layer.entries) for layer in layers)
-    formula_bits = sum(_weight_bits(row) for row in rows) + (others + entries) * FLOAT_BITS
+    payload = sum(_nbytes(own) for own in stored) + 4 * others
+    rows = tuple(
+        _report_layer(layer, own, payload, floats, kernel_of) for layer, own in zip(layers, stored, strict=True)
+    )
+    weights = sum(layer.weights for layer, own in zip(layers, stored, strict=True) if own["indices"].size)
+    others += sum(own["scale"].size + own["bias"].size for own in stored)
+    entries = sum(_distinct_entries(own["codebook"]) for own in stored)
+    formula_bits = (others + entries) * FLOAT_BITS
+    formula_bits += sum(_weight_bits(layer, own) for layer, own in zip(layers, stored, strict=True))
     return Report(
         path=str(path),
         file_bytes=pathlib.Path(path).stat().st_size,
@@ -135,19 +144,37 @@ def report_file(
     )
 
 
-def _tensor_bytes(layer: PackedLayer) -> int:
-    own = layer.indices.nbytes + layer.codebook.nbytes + layer.scale.nbytes + layer.bias.nbytes
-    return own + (layer.corrections.nbytes if layer.corrections else 0)
+def _stored(layers: list[PackedLayer]) -> list[Operands]:
+    """For each layer its operands by kind; without elements where an earlier layer reads the same tensor."""
+    seen: set[str] = set()
+    stored = []
+    for layer in layers:
+        own: Operands = {kind: np.zeros(0) for kind in KINDS}
+        for kind, (name, array) in layer.operands().items():
+            if name not in seen:
+                own[kind] = array
+            seen.add(name)
+        stored.append(own)
+    return stored
 
 
-def _weight_bits(row: LayerReport) -> int:
-    """What the formula counts for a layer's indices and corrections."""
-    place_bits = max(1, (row.weights - 1).bit_length())
-    return row.weights * row.bits + row.corrections * (FLOAT_BITS + place_bits)
+def _nbytes(own: Operands) -> int:
+    return sum(array.nbytes for array in own.values())
+
+
+def _distinct_entries(codebook: npt.NDArray[Any]) -> int:
+    return sum(len(np.unique(row)) for row in codebook)
+
+
+def _weight_bits(layer: PackedLayer, own: Operands) -> int:
+    """What the formula counts for the indices and corrections that are stored with a layer."""
+    place_bits = max(1, (layer.weights - 1).bit_length())
+    corrections = int(np.count_nonzero(own["values"]))
+    return (layer.weights * layer.bits if own["indices"].size else 0) + corrections * (FLOAT_BITS + place_bits)
 
 
 def _report_layer(
-    layer: PackedLayer, payload: int, floats: onnx.ModelProto | None, kernel_of: KernelOf | None
+    layer: PackedLayer, own: Operands, payload: int, floats: onnx.ModelProto | None, kernel_of: KernelOf | None
 ) -> LayerReport:
     return LayerReport(
         name=layer.name,
@@ -157,13 +184,13 @@ def _report_layer(
         bits=layer.bits,
         entries=max(layer.entries),
         groups=layer.codebook.shape[0],
-        index_bytes=layer.indices.nbytes,
-        codebook_bytes=layer.codebook.nbytes,
-        scale_bytes=layer.scale.nbytes,
-        bias_bytes=layer.bias.nbytes,
+        index_bytes=own["indices"].nbytes,
+        codebook_bytes=own["codebook"].nbytes,
+        scale_bytes=own["scale"].nbytes,
+        bias_bytes=own["bias"].nbytes,
         corrections=layer.corrections.count if layer.corrections else 0,
-        correction_bytes=layer.corrections.nbytes if layer.corrections else 0,
-        share=_tensor_bytes(layer) / payload,
+        correction_bytes=own["gaps"].nbytes + own["values"].nbytes,
+        share=_nbytes(own) / payload,
         weight_sqnr_db=None if floats is None else _weight_sqnr_db(layer, floats),
         kernel=None if kernel_of is None else kernel_of(layer.node),
     )

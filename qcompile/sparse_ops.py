@@ -50,6 +50,8 @@ def check_corrections(where: str, gaps: Gaps, values: Floats, weight_shape: Sequ
     """
     if len(weight_shape) < 2 or min(weight_shape) < 1:
         raise ModelError(f"{where}: weight_shape is {list(weight_shape)}, wanted 2 or more sizes, each at least 1")
+    if math.prod(weight_shape[1:]) >= 2**32:
+        raise ModelError(f"{where}: weight_shape is {list(weight_shape)}: its rows are too long")
     if gaps.dtype != np.uint16 or gaps.ndim != 1:
         raise ModelError(f"{where}: gaps are {gaps.dtype} {list(gaps.shape)}, wanted uint16 [count]")
     if values.dtype != np.float32 or values.shape != gaps.shape:

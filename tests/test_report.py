@@ -129,6 +129,24 @@ def test_a_broken_layer_is_an_error_that_names_it(packed_model, tmp_path, change
         report_file(packed_model.save(tmp_path / "packed.onnx"))
 
 
+def test_a_tensor_that_layers_share_is_counted_once(packed_model, tmp_path):
+    codebook = np.array([[-1, 1]], np.float32)
+    packed_model.set_initializer("fc.weight.codebook", codebook)
+    before = report_file(packed_model.save(tmp_path / "before.onnx"))
+    packed_model.set_attribute("conv", "bits", 1)
+    packed_model.set_initializer("conv.weight.indices", np.zeros(14, np.uint8))  # ceil(108 / 8)
+    packed_model.node("conv").input[2] = "fc.weight.codebook"
+    kept = [t for t in packed_model.proto.graph.initializer if t.name != "conv.weight.codebook"]
+    del packed_model.proto.graph.initializer[:]
+    packed_model.proto.graph.initializer.extend(kept)
+    after = report_file(packed_model.save(tmp_path / "after.onnx"))
+    assert [layer.codebook_bytes for layer in after.layers] == [8, 0]
+    assert [layer.entries for layer in after.layers] == [2, 2]
+    assert after.codebook_entries == 2
+    assert after.payload_bytes == before.payload_bytes - (41 - 14) - 6 * 8 * 4
+    assert sum(layer.share for layer in after.layers) == pytest.approx(1, abs=1e-12)
+
+
 @pytest.fixture
 def corrected_path(packed_model, tmp_path):
     return packed_model.correct(conv={5: 2.0}, fc={0: 1.0, 7: -3.0, 749: 0.5}).save(tmp_path / "corrected.onnx")

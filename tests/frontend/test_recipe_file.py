@@ -43,7 +43,7 @@ def test_a_path_is_read_and_patterns_keep_their_order(tmp_path):
 def test_a_rule_may_ask_for_corrections():
     layers = load_recipe("lenet300-lc-k2", ['layers."*".corrections=0.01']).layers
     assert layers["*"].make() == Corrected(Adaptive(2), 0.01)
-    with pytest.raises(RecipeError, match="share of 2.0 of the weights, wanted 0 to 1"):
+    with pytest.raises(RecipeError, match=r"share of 2\.0 of the weights, wanted 0 to 1"):
         LayerRule("scaled-binary", corrections=2.0)
     with pytest.raises(RecipeError, match=r"corrections is 0\.1; a float layer has nothing to correct"):
         LayerRule("float", corrections=0.1)

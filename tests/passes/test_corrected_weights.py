@@ -8,6 +8,7 @@ import onnx_ir as ir
 import pytest
 from onnx.helper import make_node
 
+from qcompile.compiler import compile_model
 from qcompile.errors import ModelError
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
@@ -296,3 +297,15 @@ def test_verify_refuses_a_sparse_node_of_other_inputs_or_attributes(tools, rng):
         change(broken.graph.node[1])
         with pytest.raises(ModelError, match=message):
             Verify()(ir.from_proto(broken))
+
+
+def test_layers_of_one_codebook_share_it_in_the_compiled_model(tools, rng):
+    nodes, tensors, _ = tools.make_lookup(rng, (6, 10), 4, layer="a")
+    more, others, _ = tools.make_lookup(rng, (6, 6), 4, layer="b")
+    others["b.weight.codebook"] = tensors["a.weight.codebook"]
+    nodes += [*more, make_node("Gemm", ["x", "a.weight"], ["h"], transB=1)]
+    nodes.append(make_node("Gemm", ["h", "b.weight"], ["y"], transB=1))
+    before = tools.make_model(nodes, tensors | others, ["b", 10])
+    after = compile_model(before, functions=False)
+    assert set(after.graph.initializers) == {"a.weight.indices", "b.weight.indices", "a.weight.codebook", "absent"}
+    tools.assert_same_numbers(before, after)
