@@ -1,6 +1,7 @@
 """Graph passes: from an exported model of standard operators to a packed one. Each changes one thing."""
 
 import onnx_ir as ir
+import onnx_ir.passes.common
 
 from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.cleanup import CleanUp
@@ -23,6 +24,8 @@ def pipeline(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
         FoldBatchNorm(),
         # After fusing: nothing else may read the indices, whose width changes here.
         PackIndices(),
+        # After packing: equal tensors are stored once, as a codebook that layers share.
+        onnx_ir.passes.common.DeduplicateHashedInitializersPass(),
         # After all rewriting: they leave dead nodes and unread initializers behind.
         CleanUp(),
         # After cleaning: only operators that are left get a body, and bodies are clean as they are.

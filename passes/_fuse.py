@@ -4,74 +4,24 @@ A fused operator first holds plain indices, a byte each, and codebooks of 256 en
 can run after every pass; PackIndices narrows it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
 
-from qcompile.ops import DOMAIN, DOMAIN_VERSION, Bytes, Floats, check_packed_weight
-from qcompile.passes._match import Integers, LeftAloneError, Lookup, constant, is_constant
+from qcompile.ops import DOMAIN, DOMAIN_VERSION, Floats, check_packed_weight
+from qcompile.passes._layer import Layer
+from qcompile.passes._match import LeftAloneError, is_constant
 from qcompile.passes._operands import absent, drop_unused, free_name, graph_of, initializer, register
+from qcompile.sparse_ops import SPARSE_OF, check_corrections, encode_corrections
 
 PLAIN_BITS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A node that reads a codebook weight, as the operator of ours that it becomes.
-
-    ``weight`` is what the node reads; ``indices`` are uint8 [n, ...], output channels first, rows of ``codebook``
-    [groups, K]. ``scale`` and ``bias`` are float32 [n] or None; ``bias_source`` is the bias that the node reads.
-    """
-
-    operator: str
-    x: ir.Value
-    weight: ir.Value
-    indices: Bytes
-    codebook: Floats
-    scale: Floats | None = None
-    bias: Floats | None = None
-    bias_source: ir.Value | None = None
-    attributes: Mapping[str, int | tuple[int, ...]] = field(default_factory=dict)
 
 
 IsCandidate = Callable[[ir.Node], bool]
 ReadLayer = Callable[[ir.Node], Layer]
 # The indices and codebook of a weight that was fused before, so that its next reader shares them.
 SharedWeights = dict[tuple[ir.Value, str, tuple[int, ...]], tuple[ir.Value, ir.Value]]
-
-
-def split_by_group(lookup: Lookup, entries: Integers) -> Bytes:
-    """The indices into each output channel's own codebook, uint8, shaped like ``entries`` [n, ...].
-
-    Raises LeftAloneError unless equally many neighbouring channels share each codebook.
-    """
-    groups, size = lookup.codebook.shape
-    outputs = entries.shape[0]
-    owners = np.arange(outputs) * groups // outputs
-    if outputs % groups or not np.array_equal(entries.reshape(outputs, -1) // size, _columns(owners, entries)):
-        raise LeftAloneError(
-            f"its {groups} codebooks do not each serve {outputs}/{groups} neighbouring output channels"
-        )
-    return np.asarray(entries % size, dtype=np.uint8)
-
-
-def read_bias(value: ir.Value | None, outputs: int, shapes: tuple[tuple[int, ...], ...]) -> Floats | None:
-    """The constant bias of a node for each of its ``outputs`` channels, float32 [n].
-
-    Raises LeftAloneError where it is not constant or has none of ``shapes``.
-    """
-    if value is None:
-        return None
-    bias = constant(value)
-    if bias is None:
-        raise LeftAloneError("its bias is not constant")
-    if bias.dtype != np.float32 or bias.shape not in shapes:
-        raise LeftAloneError(
-            f"its bias is {bias.dtype} {list(bias.shape)}, not one float32 for each of {outputs} outputs"
-        )
-    return np.broadcast_to(bias.reshape(-1), (outputs,)).astype(np.float32)
 
 
 def fuse_candidates(model: ir.Model, is_candidate: IsCandidate, read_layer: ReadLayer) -> bool:
@@ -108,7 +58,10 @@ def _fuse(node: ir.Node, layer: Layer, shared: SharedWeights) -> None:
     operands = (*shared[key], scale, _bias(graph, layer))
     attributes = {"bits": PLAIN_BITS, "weight_shape": layer.indices.shape, **layer.attributes}
     operator = ir.node(layer.operator, [layer.x, *operands], attributes, domain=DOMAIN, name=name)
-    ir.convenience.replace_nodes_and_values(graph, node, [node], [operator], node.outputs, operator.outputs)
+    sparse = _sparse_node(name, layer, node, operator)
+    last = sparse or operator
+    new = [operator] if sparse is None else [operator, sparse]
+    ir.convenience.replace_nodes_and_values(graph, node, [node], new, node.outputs, last.outputs)
     for value in old_inputs:
         drop_unused(value)  # first: then their names are free
     weight = f"{name}.weight"
@@ -116,12 +69,32 @@ def _fuse(node: ir.Node, layer: Layer, shared: SharedWeights) -> None:
     for value, wanted in zip(operands, names, strict=True):
         if not value.is_initializer():
             register(graph, value, wanted)
+    if sparse is not None:
+        for value, wanted in zip(sparse.inputs[2:], (f"{weight}.gaps", f"{weight}.corrections"), strict=True):
+            assert value is not None
+            register(graph, value, wanted)
     graph.opset_imports[DOMAIN] = DOMAIN_VERSION
     _check(name, layer)
 
 
-def _columns(owners: Integers, entries: Integers) -> Integers:
-    return np.broadcast_to(owners[:, None], (len(owners), entries.size // len(owners)))
+def _sparse_node(name: str, layer: Layer, node: ir.Node, operator: ir.Node) -> ir.Node | None:
+    """What adds the corrections of ``layer`` to the output of ``operator``, in the place of ``node``; None for none."""
+    if layer.corrections is None:
+        return None
+    graph, base, described = graph_of(node), operator.outputs[0], node.outputs[0]
+    base.name = free_name(f"{name}.base", set(ir.convenience.create_value_mapping(graph)))
+    base.shape, base.type = described.shape, described.type
+    gaps, values = encode_corrections(layer.corrections)
+    shape = layer.indices.shape
+    check_corrections(name, gaps, values, shape)
+    taken = {other.name for other in graph if other.name}
+    return ir.node(
+        SPARSE_OF[layer.operator],
+        [layer.x, base, initializer(gaps), initializer(values)],
+        {"weight_shape": shape, **layer.attributes},
+        domain=DOMAIN,
+        name=free_name(f"{name}.corrections", taken),
+    )
 
 
 def _padded(codebook: Floats) -> Floats:

@@ -7,13 +7,30 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from qcompile.ops import DOMAIN, OPERANDS
+from qcompile.sparse_ops import SPARSE_OF, SPARSE_OPERANDS
 
 INDICES, CODEBOOK, SCALE, BIAS = range(1, len(OPERANDS))
+BASE, GAPS, VALUES = range(1, len(SPARSE_OPERANDS))
+
+
+def own_nodes(model: ir.Model) -> list[ir.Node]:
+    """The operators of ours in the model's graph, in order."""
+    return [node for node in model.graph if node.domain == DOMAIN]
 
 
 def fused_nodes(model: ir.Model) -> list[ir.Node]:
-    """The operators of ours in the model's graph, in order."""
-    return [node for node in model.graph if node.domain == DOMAIN]
+    """The operators with a packed weight in the model's graph, in order."""
+    return [node for node in own_nodes(model) if node.op_type not in SPARSE_OF.values()]
+
+
+def sparse_node(fused: ir.Node) -> ir.Node | None:
+    """What adds corrections to the output of ``fused``: then its only reader."""
+    output = fused.outputs[0]
+    readers = [use.node for use in output.uses()]
+    if len(readers) != 1 or output.is_graph_output() or readers[0].domain != DOMAIN:
+        return None
+    reader = readers[0]
+    return reader if reader.op_type == SPARSE_OF.get(fused.op_type) and reader.inputs[BASE] is output else None
 
 
 def operand(node: ir.Node, position: int) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from qcompile.errors import ModelError
 from qcompile.functions import OLDEST_OPSET, function_body
 from qcompile.ops import DOMAIN
-from qcompile.passes._operands import fused_nodes
+from qcompile.passes._operands import own_nodes
 
 
 class AttachFunctions(ir.passes.InPlacePass):
@@ -40,5 +40,5 @@ class AttachFunctions(ir.passes.InPlacePass):
 
 
 def _missing(model: ir.Model) -> list[str]:
-    used = {node.op_type for node in fused_nodes(model)}
+    used = {node.op_type for node in own_nodes(model)}
     return sorted(used - {name for domain, name, _ in model.functions if domain == DOMAIN})

@@ -1,8 +1,12 @@
 """BatchNormalization(fused), Mul(fused, c), Add(fused, c)  ->  fused, with another scale and bias.
 
 An operator of ours multiplies by a scale and adds a bias for each output channel anyway, so what follows it channel
-by channel costs nothing there. Folded into the weight it would destroy the codebook.
+by channel costs nothing there. Folded into the weight it would destroy the codebook. Where corrections are added in
+between, they are floats of their own: they are multiplied by the factor of their channel.
 """
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +14,40 @@ import onnx_ir as ir
 
 from qcompile.ops import CODEBOOK_CONV
 from qcompile.passes._match import constant, is_constant, is_standard
-from qcompile.passes._operands import BIAS, SCALE, drop_unused, fused_nodes, graph_of, operand, set_operand
+from qcompile.passes._operands import (
+    BIAS,
+    GAPS,
+    SCALE,
+    VALUES,
+    drop_unused,
+    fused_nodes,
+    graph_of,
+    operand,
+    set_operand,
+    sparse_node,
+)
+from qcompile.sparse_ops import decode_positions
 
 Doubles = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """What a fused operator gets: scale and bias float64 [n], corrections float64 [count] or None where it has none."""
+
+    scale: Doubles
+    bias: Doubles
+    corrections: Doubles | None
+
+    def fits_float32(self) -> bool:
+        """Whether every number is finite as float32."""
+        parts = [self.scale, self.bias] if self.corrections is None else [self.scale, self.bias, self.corrections]
+        with np.errstate(over="ignore"):
+            return all(bool(np.isfinite(part.astype(np.float32)).all()) for part in parts)
+
+
 class FoldBatchNorm(ir.passes.InPlacePass):
-    """Folds what scales and shifts the output channels of a fused operator into its scale and bias.
+    """Folds what scales and shifts the output channels of a fused operator into its scale, bias and corrections.
 
     Computed in float64, rounded once.
     Requires: fused operators.
@@ -42,31 +73,46 @@ class FoldBatchNorm(ir.passes.InPlacePass):
 
 
 def _foldable_reader(node: ir.Node) -> ir.Node | None:
-    """The only reader of ``node``'s output, if it can be folded into ``node``."""
-    output = node.outputs[0]
+    """The only reader of what ``node`` and its corrections compute, if it can be folded into them."""
+    output = _output(node)
     readers = output.uses()
     if output.is_graph_output() or len(readers) != 1:
         return None
     reader = next(iter(readers)).node
-    if reader.graph is not node.graph or _scale_and_bias(node, reader) is None:
+    if reader.graph is not node.graph or _folded(node, reader) is None:
         return None
     return reader
 
 
+def _output(node: ir.Node) -> ir.Value:
+    """The output of ``node``, or of the node that adds corrections to it."""
+    return (sparse_node(node) or node).outputs[0]
+
+
 def _fold(node: ir.Node, reader: ir.Node) -> None:
-    """Gives ``node`` the scale and bias that it has together with ``reader``, and ``reader``'s output."""
-    folded, graph, old_inputs = _scale_and_bias(node, reader), graph_of(node), list(reader.inputs)
+    """Gives ``node`` and its corrections what they are together with ``reader``, and ``reader``'s output."""
+    folded, graph, old_inputs = _folded(node, reader), graph_of(node), list(reader.inputs)
     assert folded is not None
     named = _constant_input(reader) if reader.op_type == "Add" else None
-    before, after = node.outputs[0], reader.outputs[0]
+    before, after = _output(node), reader.outputs[0]
     name, after.shape = after.name, after.shape or before.shape
     before.shape, before.type = after.shape, after.type or before.type
     after.replace_all_uses_with(before, replace_graph_outputs=True)
     graph.remove(reader, safe=True)
     before.name = name
-    _set_scale_and_bias(node, *folded, named)
+    _set_scale_and_bias(node, folded.scale, folded.bias, named)
+    _set_corrections(node, folded.corrections)
     for value in old_inputs:
         drop_unused(value if value is not before else None)
+
+
+def _set_corrections(node: ir.Node, corrections: Doubles | None) -> None:
+    sparse = sparse_node(node)
+    if sparse is None or corrections is None:
+        return
+    new, old = corrections.astype(np.float32), operand(sparse, VALUES)
+    if not np.array_equal(new, old):
+        set_operand(sparse, VALUES, new, f"{node.name}.weight.corrections")
 
 
 def _set_scale_and_bias(node: ir.Node, scale: Doubles, bias: Doubles, named: ir.Value | None) -> None:
@@ -93,8 +139,8 @@ def _operand_name(node: ir.Node, position: int, named: ir.Value | None) -> str:
     return (named.name if named is not None else None) or f"{node.name}.bias"
 
 
-def _scale_and_bias(node: ir.Node, reader: ir.Node) -> tuple[Doubles, Doubles] | None:
-    """The scale and bias of ``node`` followed by ``reader``, float64 [n], or None where it cannot be folded."""
+def _folded(node: ir.Node, reader: ir.Node) -> Folded | None:
+    """What ``node`` followed by ``reader`` is, or None where it cannot be folded."""
     outputs = node.attributes["weight_shape"].as_ints()[0]
     if is_standard(reader, "BatchNormalization"):
         read = _normalization(node, reader, outputs)
@@ -107,15 +153,24 @@ def _scale_and_bias(node: ir.Node, reader: ir.Node) -> tuple[Doubles, Doubles] |
     factor, shift = read
     scale = _or_neutral(operand(node, SCALE), outputs, 1.0) * factor
     bias = _or_neutral(operand(node, BIAS), outputs, 0.0) * factor + shift
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(scale.astype(np.float32)).all() and np.isfinite(bias.astype(np.float32)).all()
-    return (scale, bias) if finite else None
+    folded = Folded(scale, bias, _scaled_corrections(node, factor))
+    return folded if folded.fits_float32() else None
+
+
+def _scaled_corrections(node: ir.Node, factor: Doubles) -> Doubles | None:
+    """The corrections of ``node``, each times the factor of its output channel; None where it has none."""
+    sparse = sparse_node(node)
+    if sparse is None:
+        return None
+    columns = math.prod(node.attributes["weight_shape"].as_ints()[1:])
+    channels = decode_positions(operand(sparse, GAPS)) // columns
+    return operand(sparse, VALUES).astype(np.float64) * factor[channels]
 
 
 def _normalization(node: ir.Node, reader: ir.Node, outputs: int) -> tuple[Doubles, Doubles] | None:
     """Factor and shift of an inference BatchNormalization over the channels of ``node``."""
     training = reader.attributes.get_int("training_mode", 0) or reader.attributes.get_int("spatial", 1) != 1
-    if training or len(reader.outputs) != 1 or reader.inputs[0] is not node.outputs[0]:
+    if training or len(reader.outputs) != 1 or reader.inputs[0] is not _output(node):
         return None
     if node.op_type != CODEBOOK_CONV and _rank(node) != 2:  # channels are axis 1 there, the last axis here
         return None
@@ -157,9 +212,7 @@ def _rank(node: ir.Node) -> int | None:
     """How many axes the output of ``node`` has, where that is known."""
     if node.op_type == CODEBOOK_CONV:
         return len(node.attributes["weight_shape"].as_ints())
-    shapes = [
-        value.shape for value in (node.outputs[0], node.inputs[0]) if value is not None and value.shape is not None
-    ]
+    shapes = [value.shape for value in (_output(node), node.inputs[0]) if value is not None and value.shape is not None]
     return len(shapes[0]) if shapes else None
 
 

@@ -8,8 +8,10 @@ import onnx_ir as ir
 
 from qcompile.errors import ModelError
 from qcompile.ops import CODEBOOK_CONV
-from qcompile.passes._fuse import Layer, check_none_is_left, fuse_candidates, read_bias, split_by_group
-from qcompile.passes._match import LeftAloneError, find_source, is_standard, read_weight
+from qcompile.passes._fuse import check_none_is_left, fuse_candidates
+from qcompile.passes._layer import Layer, make_layer, read_bias
+from qcompile.passes._match import LeftAloneError, find_source, is_standard
+from qcompile.passes._weight import read_weight
 
 
 class FuseCodebookConv(ir.passes.InPlacePass):
@@ -18,7 +20,8 @@ class FuseCodebookConv(ir.passes.InPlacePass):
     Requires: a model that the ONNX checker accepts; the shape of x where auto_pad is SAME_UPPER or SAME_LOWER.
     Ensures: no Conv that could be fused is left.
     Leaves alone: a kernel of three or more axes, a bias that is not constant, auto_pad SAME_* where a size is not
-    known or with dilations, codebooks that do not follow the output channels; subgraphs.
+    known or with dilations, codebooks or factors that do not follow the output
+    channels; subgraphs.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -40,20 +43,19 @@ def read_layer(node: ir.Node) -> Layer:
 
     Raises LeftAloneError where the operator cannot express it.
     """
-    x, weight = node.inputs[0], node.inputs[1]
+    x, source = node.inputs[0], node.inputs[1]
     assert x is not None
-    assert weight is not None  # the checker lets no such Conv pass
-    lookup = read_weight(weight)
-    outputs, kernel = lookup.entries.shape[0], lookup.entries.shape[2:]
+    assert source is not None  # the checker lets no such Conv pass
+    weight = read_weight(source)
+    outputs, kernel = weight.entries.shape[0], weight.entries.shape[2:]
     if len(kernel) not in (1, 2):
         raise LeftAloneError(f"its kernel has {len(kernel)} axes, not 1 or 2")
     bias_source = node.inputs[2] if len(node.inputs) == 3 else None
-    return Layer(
+    return make_layer(
         CODEBOOK_CONV,
         x,
+        source,
         weight,
-        split_by_group(lookup, lookup.entries),
-        lookup.codebook,
         bias=read_bias(bias_source, outputs, ((outputs,),)),
         bias_source=bias_source,
         attributes=_attributes(node, x, kernel, outputs),

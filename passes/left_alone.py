@@ -3,7 +3,7 @@
 import onnx_ir as ir
 
 from qcompile.passes import fuse_codebook_conv, fuse_codebook_matmul
-from qcompile.passes._match import LeftAloneError, is_lookup, is_standard
+from qcompile.passes._match import LeftAloneError, changed_input, is_lookup
 
 
 def list_left_alone(model: ir.Model) -> list[tuple[str, str]]:
@@ -17,11 +17,12 @@ def list_left_alone(model: ir.Model) -> list[tuple[str, str]]:
 
 
 def _readers(node: ir.Node) -> list[ir.Node]:
-    """The nodes that read what ``node`` looks up, seen through Reshape and Transpose."""
+    """The nodes that read what ``node`` looks up, seen through what only changes it."""
     readers, open_values = [], [node.outputs[0]]
     while open_values:
-        for reader, _ in open_values.pop().uses():
-            if is_standard(reader, "Reshape", "Transpose"):
+        value = open_values.pop()
+        for reader, _ in value.uses():
+            if changed_input(reader) is value:
                 open_values.append(reader.outputs[0])
             else:
                 readers.append(reader)

@@ -8,9 +8,12 @@ import onnx.checker
 import onnx_ir as ir
 
 from qcompile.errors import ModelError
-from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, FORMAT_VERSION, OPERANDS, check_packed_weight
+from qcompile.ops import CODEBOOK_CONV, FORMAT_VERSION, OPERANDS, check_packed_weight
 from qcompile.passes._match import constant
-from qcompile.passes._operands import CODEBOOK, fused_nodes, operand
+from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
+from qcompile.sparse_ops import SPARSE_CONV, SPARSE_OF, SPARSE_OPERANDS, check_corrections
+
+OPERATORS = {*SPARSE_OF, *SPARSE_OF.values()}
 
 
 class Verify(ir.passes.InPlacePass):
@@ -23,7 +26,7 @@ class Verify(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Checks; changes nothing."""
-        for node in fused_nodes(model):
+        for node in own_nodes(model):
             _check_node(node)
         for value in model.graph.initializers.values():
             if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
@@ -37,32 +40,42 @@ class Verify(ir.passes.InPlacePass):
 
 def _check_node(node: ir.Node) -> None:
     where = node.name or node.op_type
-    if node.op_type not in (CODEBOOK_MATMUL, CODEBOOK_CONV):
+    if node.op_type not in OPERATORS:
         raise ModelError(f"{where}: there is no operator {node.op_type} in domain {node.domain}")
-    if len(node.inputs) != len(OPERANDS) or node.inputs[0] is None:
-        raise ModelError(f"{where}: {len(node.inputs)} inputs, wanted {', '.join(OPERANDS)}")
-    for name, value in zip(OPERANDS[1:], node.inputs[1:], strict=True):
+    operands, computed = (SPARSE_OPERANDS, 2) if node.op_type in SPARSE_OF.values() else (OPERANDS, 1)
+    if len(node.inputs) != len(operands) or None in node.inputs[:computed]:
+        raise ModelError(f"{where}: {len(node.inputs)} inputs, wanted {', '.join(operands)}")
+    for name, value in zip(operands[computed:], node.inputs[computed:], strict=True):
         if value is None or not value.is_initializer() or constant(value) is None:
             raise ModelError(f"{where}: {name} is not an initializer")
     version = node.attributes.get_int("format_version", FORMAT_VERSION)
     if version != FORMAT_VERSION:
         raise ModelError(f"{where}: format_version is {version}, this library knows {FORMAT_VERSION}")
+    shape = _attribute(node, where, "weight_shape", None)
+    if node.op_type in SPARSE_OF.values():
+        check_corrections(where, operand(node, GAPS), operand(node, VALUES), shape)
+    else:
+        _check_packed_weight(node, where, shape)
+    _check_shape_and_attributes(node, where, shape)
+
+
+def _check_packed_weight(node: ir.Node, where: str, shape: tuple[int, ...]) -> None:
     indices, codebook, scale, bias = (operand(node, position) for position in range(1, len(OPERANDS)))
     for name, found in (("codebook", codebook), ("scale", scale), ("bias", bias)):
         if found.dtype != np.float32:
             raise ModelError(f"{where}: {name} is {found.dtype}, wanted float32")
-    bits, shape = _attribute(node, where, "bits", 1)[0], _attribute(node, where, "weight_shape", None)
+    bits = _attribute(node, where, "bits", 1)[0]
     check_packed_weight(where, indices, codebook, scale, bias, bits, shape)
     if (np.diff(operand(node, CODEBOOK), axis=1) < 0).any() and bits < 8:
         raise ModelError(f"{where}: the codebook decreases along a row")
-    _check_shape_and_attributes(node, where, shape)
 
 
 def _check_shape_and_attributes(node: ir.Node, where: str, shape: tuple[int, ...]) -> None:
     axes = len(shape) - 2
-    if axes not in ((1, 2) if node.op_type == CODEBOOK_CONV else (0,)):
+    is_convolution = node.op_type in (CODEBOOK_CONV, SPARSE_CONV)
+    if axes not in ((1, 2) if is_convolution else (0,)):
         raise ModelError(f"{where}: weight_shape of {node.op_type} is {list(shape)}")
-    if node.op_type != CODEBOOK_CONV:
+    if not is_convolution:
         return
     for name, count, least in (("strides", axes, 1), ("dilations", axes, 1), ("pads", 2 * axes, 0), ("group", 1, 1)):
         found = _attribute(node, where, name, count)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qcompile.reference import Bounded
+from qcompile.bounded import Bounded
 
 Array = npt.NDArray[Any]
 

@@ -4,6 +4,7 @@ import pathlib
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 
@@ -13,7 +14,7 @@ from qcompile.files import write_atomically
 from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import pipeline
-from qcompile.passes._operands import CODEBOOK, INDICES, fused_nodes, operand
+from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, fused_nodes, operand, sparse_node
 from qcompile.passes.left_alone import list_left_alone
 from qcompile.text import printable
 
@@ -25,13 +26,14 @@ Model = TypeVar("Model", ir.Model, onnx.ModelProto)
 
 @dataclass(frozen=True)
 class CompiledLayer:
-    """One packed layer: ``weight_bytes`` are those of its indices and codebooks in the file."""
+    """One packed layer: ``weight_bytes`` are those of its indices, codebooks and corrections in the file."""
 
     name: str
     operator: str
     weight_shape: tuple[int, ...]
     bits: int
     codebooks: int
+    corrections: int
     weight_bytes: int
 
 
@@ -48,7 +50,7 @@ class CompileResult:
         """A line for each layer, then the sizes of both files."""
         packed = [
             f"{printable(layer.name)}: {layer.operator} {'x'.join(map(str, layer.weight_shape))}, {layer.bits}-bit, "
-            f"{layer.codebooks} codebook{'s' * (layer.codebooks > 1)}, {layer.weight_bytes} bytes"
+            f"{layer.codebooks} codebook{'s' * (layer.codebooks > 1)}, {_corrections(layer)}{layer.weight_bytes} bytes"
             for layer in self.layers
         ]
         left = [f"{printable(name)}: left alone: {reason}" for name, reason in self.left_alone]
@@ -135,13 +137,19 @@ def _interface(model: ir.Model) -> list[str]:
     return [str((value.name, value.type, value.shape)) for value in (*model.graph.inputs, *model.graph.outputs)]
 
 
+def _corrections(layer: CompiledLayer) -> str:
+    return f"{layer.corrections} correction{'s' * (layer.corrections > 1)}, " if layer.corrections else ""
+
+
 def _describe(node: ir.Node) -> CompiledLayer:
-    indices, codebook = operand(node, INDICES), operand(node, CODEBOOK)
+    indices, codebook, sparse = operand(node, INDICES), operand(node, CODEBOOK), sparse_node(node)
+    corrections = [] if sparse is None else [operand(sparse, GAPS), operand(sparse, VALUES)]
     return CompiledLayer(
         name=node.name or node.op_type,
         operator=node.op_type,
         weight_shape=tuple(node.attributes["weight_shape"].as_ints()),
         bits=node.attributes["bits"].as_int(),
         codebooks=codebook.shape[0],
-        weight_bytes=indices.nbytes + codebook.nbytes,
+        corrections=0 if sparse is None else int(np.count_nonzero(operand(sparse, VALUES))),
+        weight_bytes=sum(array.nbytes for array in (indices, codebook, *corrections)),
     )

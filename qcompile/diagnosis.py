@@ -41,13 +41,16 @@ class Diagnosis:
         lines.append(f"ISAs found   {', '.join(self.isas)}")
         forced = "" if self.forced_isa is None else " (forced by QCOMPILE_FORCE_ISA)"
         lines.append(f"ISA chosen   {self.isa}{forced}")
-        for op, kernels in self.kernels.items():
-            by_name = {
-                name: [bits for bits, k in enumerate(kernels, 1) if k == name] for name in dict.fromkeys(kernels)
-            }
-            parts = [f"{name} for {', '.join(map(str, bits))} bits" for name, bits in by_name.items()]
-            lines.append(f"{op}: {'; '.join(parts)}")
+        lines += [f"{op}: {_by_name(kernels)}" for op, kernels in self.kernels.items()]
         return "\n".join(lines)
+
+
+def _by_name(kernels: tuple[str, ...]) -> str:
+    """Each kernel with the bits that it serves; a single one serves all."""
+    if len(kernels) == 1:
+        return kernels[0]
+    by_name = {name: [bits for bits, k in enumerate(kernels, 1) if k == name] for name in dict.fromkeys(kernels)}
+    return "; ".join(f"{name} for {', '.join(map(str, bits))} bits" for name, bits in by_name.items())
 
 
 def diagnose() -> Diagnosis:

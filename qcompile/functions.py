@@ -8,6 +8,7 @@ import onnx
 import onnx.parser
 
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
+from qcompile.sparse_ops import SPARSE_CONV, SPARSE_MATMUL
 
 OLDEST_OPSET = 18  # BitwiseAnd and the axes of ReduceProd are from 18
 
@@ -86,9 +87,49 @@ _CONV = f"""
   y = Add (scaled, offsets)
 }}
 """
-_BODIES = {CODEBOOK_MATMUL: _MATMUL, CODEBOOK_CONV: _CONV}
+
+# Corrections as a weight of zeros elsewhere: a gap and one are the step from a correction to the next.
+_SCATTER = """
+  zero = Constant <value_int = 0> ()
+  one = Constant <value_ints = [1]> ()
+  shape = Constant <value_ints : ints = @weight_shape> ()
+  gap = Cast <to = 7> (gaps)
+  step = Add (gap, one)
+  count = CumSum (step, zero)
+  place = Sub (count, one)
+  size = ReduceProd (shape)
+  zeros = ConstantOfShape (size)
+  flat = ScatterElements <axis = 0> (zeros, place, values)
+  weight = Reshape (flat, shape)
+"""
+
+_SPARSE_MATMUL = f"""
+<opset_import: ["" : OPSET], domain: "{DOMAIN}">
+{SPARSE_MATMUL} <weight_shape> (x, base, gaps, values) => (y) {{
+  {_SCATTER}
+  columns = Transpose (weight)
+  product = MatMul (x, columns)
+  y = Add (base, product)
+}}
+"""
+
+_SPARSE_CONV = f"""
+<opset_import: ["" : OPSET], domain: "{DOMAIN}">
+{SPARSE_CONV} <weight_shape, strides, pads, dilations, group> (x, base, gaps, values) => (y) {{
+  {_SCATTER}
+  product = Conv <strides : ints = @strides, pads : ints = @pads, dilations : ints = @dilations,
+                  group : int = @group> (x, weight)
+  y = Add (base, product)
+}}
+"""
+_BODIES = {
+    CODEBOOK_MATMUL: _MATMUL,
+    CODEBOOK_CONV: _CONV,
+    SPARSE_MATMUL: _SPARSE_MATMUL,
+    SPARSE_CONV: _SPARSE_CONV,
+}
 
 
 def function_body(operator: str, opset: int) -> onnx.FunctionProto:
-    """The body of CodebookMatMul or CodebookConv in standard operators of ``opset``, 18 or later."""
+    """The body of one of our operators in standard operators of ``opset``, 18 or later."""
     return onnx.parser.parse_function(_BODIES[operator].replace("OPSET", str(opset)))

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,38 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from qcompile import ops
+from qcompile import ops, sparse_ops
 from qcompile.errors import ModelError
 
 PLAN_KEY = "qcompile.plan"
+GEOMETRY = ("weight_shape", "strides", "pads", "dilations", "group")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCorrections:
+    """The SparseMatMul or SparseConv behind a packed layer; arrays as in the file (packed-format.md, section 4)."""
+
+    gaps: npt.NDArray[np.uint16]
+    values: npt.NDArray[np.float32]
+    node: onnx.NodeProto
+
+    @property
+    def count(self) -> int:
+        """How many weights are corrected: the zeros that split wide gaps are none."""
+        return int(np.count_nonzero(self.values))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of gaps and values."""
+        return self.gaps.nbytes + self.values.nbytes
 
 
 @dataclass(frozen=True, eq=False)
 class PackedLayer:
-    """One CodebookMatMul or CodebookConv; arrays as in the file (docs/packed-format.md, section 1)."""
+    """One CodebookMatMul or CodebookConv; arrays as in the file (docs/packed-format.md, section 1).
+
+    ``corrections`` are what the operator behind it adds, None where there is none.
+    """
 
     name: str
     op: str
@@ -30,6 +53,7 @@ class PackedLayer:
     scale: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
     node: onnx.NodeProto
+    corrections: StoredCorrections | None = None
 
     @property
     def weights(self) -> int:
@@ -41,9 +65,28 @@ class PackedLayer:
         """How many distinct entries the codebook of each group has."""
         return tuple(len(np.unique(row)) for row in self.codebook)
 
+    def operands(self) -> dict[str, tuple[str, npt.NDArray[Any]]]:
+        """By kind, the name in the file and the array of each: those of the node, then gaps and values if any."""
+        arrays: list[npt.NDArray[Any]] = [self.indices, self.codebook, self.scale, self.bias]
+        kinds, names = list(ops.OPERANDS[1:]), list(self.node.input[1:])
+        if self.corrections is not None:
+            arrays += [self.corrections.gaps, self.corrections.values]
+            kinds += sparse_ops.SPARSE_OPERANDS[2:]
+            names += self.corrections.node.input[2:]
+        return dict(zip(kinds, zip(names, arrays, strict=True), strict=True))
+
     def decode(self) -> npt.NDArray[np.float32]:
-        """The float weight, shaped ``weight_shape``, without the scale."""
+        """The float weight, shaped ``weight_shape``, without the scale and the corrections."""
         return ops.decode_weight(self.indices, self.codebook, self.bits, self.weight_shape).astype(np.float32)
+
+    def effective_weight(self) -> npt.NDArray[np.float64]:
+        """What the layer multiplies by, shaped ``weight_shape``: decoded, times the scale, plus the corrections."""
+        weight = self.decode().astype(np.float64)
+        if self.scale.size:
+            weight *= self.scale.reshape(-1, *[1] * (weight.ndim - 1))
+        if self.corrections is None:
+            return weight
+        return weight + sparse_ops.decode_corrections(self.corrections.gaps, self.corrections.values, self.weight_shape)
 
 
 def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:
@@ -52,7 +95,12 @@ def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:
     Raises ModelError if there is none or one breaks a rule of the packed format.
     """
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
-    layers = [_read_layer(node, initializers) for node in model.graph.node if node.domain == ops.DOMAIN]
+    own = [node for node in model.graph.node if node.domain == ops.DOMAIN]
+    by_base = _sparse_nodes(own)
+    packed = [node for node in own if node.op_type not in sparse_ops.SPARSE_OF.values()]
+    layers = [_read_layer(node, by_base.pop(node.output[0], None), initializers) for node in packed]
+    for base, node in by_base.items():
+        raise ModelError(f"{node.op_type} {node.name!r}: base {base} is not the output of a packed layer")
     if not layers:
         raise ModelError("the model has no packed layer; make one: qcompile compile exported.onnx -o packed.onnx")
     return layers
@@ -84,28 +132,71 @@ def embedded_plan(model: onnx.ModelProto) -> dict[str, Any] | None:
     return None
 
 
-def _read_layer(node: onnx.NodeProto, initializers: dict[str, onnx.TensorProto]) -> PackedLayer:
+def _sparse_nodes(own: list[onnx.NodeProto]) -> dict[str, onnx.NodeProto]:
+    """The sparse operators by the name of their base."""
+    found: dict[str, onnx.NodeProto] = {}
+    for node in own:
+        if node.op_type not in sparse_ops.SPARSE_OF.values():
+            continue
+        where = f"{node.op_type} {node.name!r}"
+        if len(node.input) != len(sparse_ops.SPARSE_OPERANDS):
+            raise ModelError(f"{where}: {len(node.input)} inputs, wanted {', '.join(sparse_ops.SPARSE_OPERANDS)}")
+        if found.setdefault(node.input[1], node) is not node:
+            raise ModelError(f"{where}: base {node.input[1]} is corrected twice")
+    return found
+
+
+def _read_layer(
+    node: onnx.NodeProto, sparse: onnx.NodeProto | None, initializers: dict[str, onnx.TensorProto]
+) -> PackedLayer:
     where = f"{node.op_type} {node.name!r}"
     if node.op_type not in (ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV) or len(node.input) != len(ops.OPERANDS):
         raise ModelError(
             f"{where}: not an operator of format {ops.FORMAT_VERSION} with inputs {', '.join(ops.OPERANDS)}"
         )
-    missing = [name for name in node.input[1:] if name not in initializers]
-    if missing:
-        raise ModelError(f"{where}: {', '.join(missing)} must be stored in the file (an initializer)")
-    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if attributes.get("format_version", 1) != ops.FORMAT_VERSION:
-        raise ModelError(f"{where}: format_version is {attributes['format_version']}, this qcompile reads 1")
+    attributes = _attributes(where, node)
     if not isinstance(attributes.get("bits"), int) or not isinstance(attributes.get("weight_shape"), list):
         raise ModelError(f"{where}: attributes bits (int) and weight_shape (ints) are required")
     bits, shape = attributes["bits"], attributes["weight_shape"]
-    indices, codebook, scale, bias = (_to_array(where, initializers[name]) for name in node.input[1:])
+    indices, codebook, scale, bias = _stored(where, node.input[1:], initializers)
     ops.check_packed_weight(where, indices, codebook, scale, bias, bits, shape)
     if (np.diff(codebook, axis=1) < 0).any():
         raise ModelError(
             f"{where}: the codebook decreases along a row, wanted ascending entries; compile the model again"
         )
-    return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node)
+    corrections = None if sparse is None else _read_corrections(sparse, node, initializers)
+    return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node, corrections)
+
+
+def _read_corrections(
+    sparse: onnx.NodeProto, packed: onnx.NodeProto, initializers: dict[str, onnx.TensorProto]
+) -> StoredCorrections:
+    """What ``sparse`` adds to the output of ``packed``; both must read the same x with the same geometry."""
+    where = f"{sparse.op_type} {sparse.name!r}"
+    ours, theirs = _attributes(where, sparse), _attributes(where, packed)
+    differing = [name for name in GEOMETRY if ours.get(name) != theirs.get(name)]
+    if sparse.op_type != sparse_ops.SPARSE_OF[packed.op_type] or sparse.input[0] != packed.input[0] or differing:
+        raise ModelError(
+            f"{where}: its type, x or {', '.join(differing) or 'attributes'} are not those of {packed.name!r}, "
+            "whose weight it corrects"
+        )
+    gaps, values = _stored(where, sparse.input[2:], initializers)
+    sparse_ops.check_corrections(where, gaps, values, ours["weight_shape"])
+    return StoredCorrections(gaps, values, sparse)
+
+
+def _attributes(where: str, node: onnx.NodeProto) -> dict[str, Any]:
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if attributes.get("format_version", 1) != ops.FORMAT_VERSION:
+        raise ModelError(f"{where}: format_version is {attributes['format_version']}, this qcompile reads 1")
+    return attributes
+
+
+def _stored(where: str, names: Sequence[str], initializers: dict[str, onnx.TensorProto]) -> list[npt.NDArray[Any]]:
+    """The initializers ``names`` as arrays."""
+    if missing := [name for name in names if name not in initializers]:
+        raise ModelError(f"{where}: {', '.join(missing)} must be stored in the file (an initializer)")
+    return [_to_array(where, initializers[name]) for name in names]
 
 
 def _to_array(where: str, tensor: onnx.TensorProto) -> npt.NDArray[Any]:

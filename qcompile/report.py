@@ -22,12 +22,17 @@ from qcompile.text import printable
 
 FLOAT_BITS = 32
 NAME_LENGTH = 60
+KINDS = ("indices", "codebook", "scale", "bias", "gaps", "values")
+Operands = dict[str, npt.NDArray[Any]]
 KernelOf = Callable[[onnx.NodeProto], str]
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One packed layer. Bytes are those of its tensors in the file; ``share`` is its part of the payload, 0 to 1."""
+    """One packed layer. ``share`` is its part of the payload, 0 to 1.
+
+    Bytes are those of its tensors in the file; a tensor that layers share counts with the first of them.
+    """
 
     name: str
     op: str
@@ -40,6 +45,8 @@ class LayerReport:
     codebook_bytes: int
     scale_bytes: int
     bias_bytes: int
+    corrections: int
+    correction_bytes: int
     share: float
     weight_sqnr_db: float | None
     kernel: str | None
@@ -47,7 +54,8 @@ class LayerReport:
     @property
     def total_bytes(self) -> int:
         """All bytes of the layer's tensors."""
-        return self.index_bytes + self.codebook_bytes + self.scale_bytes + self.bias_bytes
+        weight = self.index_bytes + self.codebook_bytes + self.scale_bytes + self.correction_bytes
+        return weight + self.bias_bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ class Report:
     """A packed file: its layers and totals.
 
     ``payload_bytes`` are the bytes of all parameters in the file, ``formula_bytes`` what the formula of the LC paper
-    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry.
+    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry; for
+    each correction 32, and ceil(log2 N) for its place among N weights.
     ``float_file_bytes`` is the size of the float file that was given to compare with.
     """
 
@@ -66,6 +75,7 @@ class Report:
     weights: int
     other_parameters: int
     codebook_entries: int
+    corrections: int
     compression_ratio: float
     float_file_bytes: int | None
     layers: tuple[LayerReport, ...]
@@ -105,14 +115,18 @@ def report_file(
     """
     model = load_model(path)
     layers = packed_layers(model)
+    stored = _stored(layers)
     others = sum(array.size for _, array in other_parameters(model))
     floats = None if against is None else load_model(against)
-    payload = sum(_tensor_bytes(layer) for layer in layers) + 4 * others
-    rows = tuple(_report_layer(layer, payload, floats, kernel_of) for layer in layers)
-    weights = sum(row.weights for row in rows)
-    others += sum(layer.scale.size + layer.bias.size for layer in layers)
-    entries = sum(sum(layer.entries) for layer in layers)
-    formula_bits = sum(row.weights * row.bits for row in rows) + (others + entries) * FLOAT_BITS
+    payload = sum(_nbytes(own) for own in stored) + 4 * others
+    rows = tuple(
+        _report_layer(layer, own, payload, floats, kernel_of) for layer, own in zip(layers, stored, strict=True)
+    )
+    weights = sum(layer.weights for layer, own in zip(layers, stored, strict=True) if own["indices"].size)
+    others += sum(own["scale"].size + own["bias"].size for own in stored)
+    entries = sum(_distinct_entries(own["codebook"]) for own in stored)
+    formula_bits = (others + entries) * FLOAT_BITS
+    formula_bits += sum(_weight_bits(layer, own) for layer, own in zip(layers, stored, strict=True))
     return Report(
         path=str(path),
         file_bytes=pathlib.Path(path).stat().st_size,
@@ -121,6 +135,7 @@ def report_file(
         weights=weights,
         other_parameters=others,
         codebook_entries=entries,
+        corrections=sum(row.corrections for row in rows),
         compression_ratio=(weights + others) * FLOAT_BITS / formula_bits,
         float_file_bytes=None if against is None else pathlib.Path(against).stat().st_size,
         layers=rows,
@@ -129,12 +144,37 @@ def report_file(
     )
 
 
-def _tensor_bytes(layer: PackedLayer) -> int:
-    return sum(array.nbytes for array in (layer.indices, layer.codebook, layer.scale, layer.bias))
+def _stored(layers: list[PackedLayer]) -> list[Operands]:
+    """For each layer its operands by kind; without elements where an earlier layer reads the same tensor."""
+    seen: set[str] = set()
+    stored = []
+    for layer in layers:
+        own: Operands = {kind: np.zeros(0) for kind in KINDS}
+        for kind, (name, array) in layer.operands().items():
+            if name not in seen:
+                own[kind] = array
+            seen.add(name)
+        stored.append(own)
+    return stored
+
+
+def _nbytes(own: Operands) -> int:
+    return sum(array.nbytes for array in own.values())
+
+
+def _distinct_entries(codebook: npt.NDArray[Any]) -> int:
+    return sum(len(np.unique(row)) for row in codebook)
+
+
+def _weight_bits(layer: PackedLayer, own: Operands) -> int:
+    """What the formula counts for the indices and corrections that are stored with a layer."""
+    place_bits = max(1, (layer.weights - 1).bit_length())
+    corrections = int(np.count_nonzero(own["values"]))
+    return (layer.weights * layer.bits if own["indices"].size else 0) + corrections * (FLOAT_BITS + place_bits)
 
 
 def _report_layer(
-    layer: PackedLayer, payload: int, floats: onnx.ModelProto | None, kernel_of: KernelOf | None
+    layer: PackedLayer, own: Operands, payload: int, floats: onnx.ModelProto | None, kernel_of: KernelOf | None
 ) -> LayerReport:
     return LayerReport(
         name=layer.name,
@@ -144,27 +184,39 @@ def _report_layer(
         bits=layer.bits,
         entries=max(layer.entries),
         groups=layer.codebook.shape[0],
-        index_bytes=layer.indices.nbytes,
-        codebook_bytes=layer.codebook.nbytes,
-        scale_bytes=layer.scale.nbytes,
-        bias_bytes=layer.bias.nbytes,
-        share=_tensor_bytes(layer) / payload,
+        index_bytes=own["indices"].nbytes,
+        codebook_bytes=own["codebook"].nbytes,
+        scale_bytes=own["scale"].nbytes,
+        bias_bytes=own["bias"].nbytes,
+        corrections=layer.corrections.count if layer.corrections else 0,
+        correction_bytes=own["gaps"].nbytes + own["values"].nbytes,
+        share=_nbytes(own) / payload,
         weight_sqnr_db=None if floats is None else _weight_sqnr_db(layer, floats),
         kernel=None if kernel_of is None else kernel_of(layer.node),
     )
 
 
 def _weight_sqnr_db(layer: PackedLayer, floats: onnx.ModelProto) -> float:
-    """10 log10(sum w^2 / sum (w - decoded)^2) over the weights of the layer's namesake in ``floats``.
+    """10 log10(sum w^2 / sum (w - v)^2), w the weights of the layer's namesake in ``floats``, v those of the file.
 
-    Where ``floats`` has folded a batch normalization into its weight, the packed weight counts with its scale.
+    Scale and corrections of the file count as part of v. Where ``floats`` normalizes what the weight computes, the
+    gain of a channel is of no consequence and the file's has the normalization's factor in it: then v is compared at
+    the gain of each channel that comes nearest to w.
     """
-    weight = _float_weight(layer, floats)
-    decoded = layer.decode().astype(np.float64)
-    if layer.scale.size and not _feeds_batch_normalization(layer, floats):
-        decoded *= layer.scale.reshape(-1, *[1] * (decoded.ndim - 1))
-    noise = float(np.square(weight - decoded).sum())
+    weight, found = _float_weight(layer, floats), layer.effective_weight()
+    if _feeds_batch_normalization(layer, floats):
+        found = _at_best_gain(found, weight)
+    noise = float(np.square(weight - found).sum())
     return float("inf") if noise == 0 else 10 * float(np.log10(np.square(weight).sum() / noise))
+
+
+def _at_best_gain(found: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``found`` with each row of axis 0 times the factor that brings it nearest to ``weight``."""
+    inner = tuple(range(1, weight.ndim))
+    power = np.square(found).sum(axis=inner, keepdims=True)
+    product = (found * weight).sum(axis=inner, keepdims=True)
+    gain: npt.NDArray[np.float64] = np.divide(product, power, out=np.zeros_like(power), where=power > 0)
+    return found * gain
 
 
 def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np.float64]:
@@ -188,7 +240,7 @@ def _feeds_batch_normalization(layer: PackedLayer, floats: onnx.ModelProto) -> b
 
 def _table(report: Report) -> rich.table.Table:
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    columns = ["layer", "op", "shape", "weights", "bits", "entries", "bytes", "share", "SQNR", "kernel"]
+    columns = ["layer", "op", "shape", "weights", "bits", "entries", "corrections", "bytes", "share", "SQNR", "kernel"]
     for column in columns:
         table.add_column(column, justify="left" if column in ("layer", "op", "shape", "kernel") else "right")
     for layer in report.layers:
@@ -200,6 +252,7 @@ def _table(report: Report) -> rich.table.Table:
             f"{layer.weights:,}",
             str(layer.bits),
             f"{layer.entries}{per_group}",
+            f"{layer.corrections:,}",
             f"{layer.total_bytes:,}",
             f"{layer.share:.1%}",
             "-" if layer.weight_sqnr_db is None else f"{layer.weight_sqnr_db:.1f} dB",
@@ -212,7 +265,7 @@ def _totals(report: Report) -> list[str]:
     overhead = report.file_bytes - report.payload_bytes
     lines = [
         f"{report.weights:,} packed weights, {report.other_parameters:,} other parameters, "
-        f"{report.codebook_entries:,} codebook entries",
+        f"{report.codebook_entries:,} codebook entries, {report.corrections:,} corrections",
         f"payload   {report.payload_bytes:,} bytes in the file; the formula counts {report.formula_bytes:,.1f}",
         f"file      {report.file_bytes:,} bytes, {overhead:,} of it graph, functions, plan",
         f"ratio     {report.compression_ratio:.2f} by the formula (32-bit floats)",

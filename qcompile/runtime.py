@@ -17,6 +17,7 @@ from qcompile.errors import QCompileError
 LIBRARY_NAME = "libqcompile_ops.so"
 LIBRARY_VARIABLE = "QCOMPILE_LIBRARY"
 _DOMAIN = "qcompile"
+_SPARSE = ("SparseMatMul", "SparseConv")  # of one kernel each
 _UINT8 = 2  # onnx.TensorProto.UINT8
 
 
@@ -31,7 +32,7 @@ class RuntimeInfo:
     isa: str
     """The one in use: the best, or what QCOMPILE_FORCE_ISA names."""
     kernels: dict[str, tuple[str, ...]]
-    """By operator, the kernel for 1 to 8 bits; ``kernel_of`` tells that of one node."""
+    """By operator, the kernel for 1 to 8 bits, or the only one; ``kernel_of`` tells that of one node."""
     onnxruntime: str
     """The version of onnxruntime."""
 
@@ -105,10 +106,12 @@ def runtime_info() -> RuntimeInfo:
 
 
 def kernel_of(node: onnx.NodeProto) -> str:
-    """The kernel that this machine runs for ``node``, a CodebookMatMul or CodebookConv; the former with one row of x.
+    """The kernel that this machine runs for ``node``, an operator of ours; for a CodebookMatMul with one row of x.
 
     Raises QCompileError as ``runtime_info`` does, and where the attributes of ``node`` break a rule.
     """
+    if node.op_type in _SPARSE:
+        return str(_ask(())["kernels"][node.op_type][0])
     return str(_ask(node.attribute)["kernel"])
 
 

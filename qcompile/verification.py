@@ -14,11 +14,12 @@ import numpy.typing as npt
 import onnx
 
 from qcompile import ops, reference, runtime
+from qcompile.bounded import Bounded
 from qcompile.comparison import Comparison, compare, worst_ratio
 from qcompile.errors import DataError, ModelError, QCompileError
 from qcompile.json_text import to_json
 from qcompile.loading import load_model
-from qcompile.packed_model import embedded_plan, packed_layers
+from qcompile.packed_model import PackedLayer, embedded_plan, packed_layers
 from qcompile.text import printable_lines
 
 Array = npt.NDArray[Any]
@@ -106,7 +107,7 @@ def seeded_inputs(model: onnx.ModelProto) -> dict[str, Array]:
 def _check_claims(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     """What the bytes say against what the plan says; packed_layers itself raises where the bytes are wrong."""
     layers = packed_layers(model)
-    claims = [f"{layer.name}: {layer.weights:,} weights in {layer.indices.nbytes:,} bytes" for layer in layers]
+    claims = [f"{layer.name}: {layer.weights:,} weights in {_bytes_of(layer)}" for layer in layers]
     failures = []
     plan = embedded_plan(model)
     found = {layer.name: layer for layer in layers}
@@ -126,7 +127,14 @@ def _check_claims(model: onnx.ModelProto) -> tuple[list[str], list[str]]:
     return claims, failures
 
 
-def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[reference.Bounded]:
+def _bytes_of(layer: PackedLayer) -> str:
+    packed = f"{layer.indices.nbytes:,} bytes"
+    if layer.corrections is None:
+        return packed
+    return f"{packed}, {layer.corrections.count:,} corrections in {layer.corrections.nbytes:,} bytes"
+
+
+def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[Bounded]:
     """The reference's outputs of ``model`` in their order, computed CHUNK inputs at a time."""
     batch = _batch_size(feeds)
     outputs = [output.name for output in model.graph.output]
@@ -135,7 +143,7 @@ def evaluate_in_chunks(model: onnx.ModelProto, feeds: Mapping[str, Array]) -> li
         values = reference.evaluate(model, {name: array[start : start + CHUNK] for name, array in feeds.items()})
         parts.append([values[name] for name in outputs])
     return [
-        reference.Bounded(np.concatenate([p.value for p in column]), np.concatenate([p.error for p in column]))
+        Bounded(np.concatenate([p.value for p in column]), np.concatenate([p.error for p in column]))
         for column in zip(*parts, strict=True)
     ]
 
@@ -188,7 +196,9 @@ def _run(model: onnx.ModelProto, feeds: Mapping[str, Array], *, library: bool) -
 def _check_layers(model: onnx.ModelProto, run: Run, feeds: Mapping[str, Array]) -> dict[str, Any]:
     """Each packed layer by itself, on the very input that it had in this run: needs no rule for other operators."""
     nodes = [node for node in model.graph.node if node.domain == ops.DOMAIN]
-    names = list(dict.fromkeys(name for node in nodes for name in (node.input[0], node.output[0])))
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    computed = {node.output[0]: [name for name in node.input if name not in initializers] for node in nodes}
+    names = list(dict.fromkeys(name for output, inputs in computed.items() for name in (*inputs, output)))
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     stored = {value.name for value in (*model.graph.output, *model.graph.input)}
@@ -200,7 +210,8 @@ def _check_layers(model: onnx.ModelProto, run: Run, feeds: Mapping[str, Array]) 
     ratios = {}
     for node in nodes:
         single = onnx.helper.make_model(onnx.helper.make_graph([node], node.name, [], [], model.graph.initializer))
-        wanted = reference.evaluate(single, {node.input[0]: outputs[node.input[0]]})[node.output[0]]
+        given = {name: outputs[name] for name in computed[node.output[0]]}
+        wanted = reference.evaluate(single, given)[node.output[0]]
         ratios[node.name] = worst_ratio(outputs[node.output[0]], wanted)
     worst = max(ratios, key=lambda name: ratios[name])
     return {"worst_layer": worst, "worst_layer_ratio": ratios[worst]}
@@ -220,9 +231,7 @@ def _forced_isa(isa: str) -> Iterator[None]:
             os.environ["QCOMPILE_FORCE_ISA"] = before
 
 
-def _difference_to_float(
-    against: str | pathlib.Path, feeds: Mapping[str, Array], wanted: list[reference.Bounded]
-) -> float:
+def _difference_to_float(against: str | pathlib.Path, feeds: Mapping[str, Array], wanted: list[Bounded]) -> float:
     found = _run(load_model(against), feeds, library=False)
     if [f.shape for f in found] != [w.value.shape for w in wanted]:
         raise ModelError(f"{against}: outputs {[list(f.shape) for f in found]} differ in shape from the packed model's")

@@ -11,7 +11,8 @@ using namespace qc;
 constexpr const char* kDomain = "qcompile";
 
 OrtStatus* add_operators(const ort::Api* api, OrtCustomOpDomain* domain) {
-  for (const ort::CustomOp* op : {codebook_matmul_op(), codebook_conv_op(), runtime_info_op()}) {
+  for (const ort::CustomOp* op :
+       {codebook_matmul_op(), codebook_conv_op(), sparse_matmul_op(), sparse_conv_op(), runtime_info_op()}) {
     if (OrtStatus* status = ort::CustomOpDomainAdd::call(api, domain, op)) return status;
   }
   return nullptr;

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from qcompile import ops
+from qcompile import ops, sparse_ops
 from qcompile.functions import function_body
 from qcompile.packing import pack_bits
 
@@ -71,6 +71,29 @@ class PackedModel:
     def _node(self, op, name, x, y, **attributes):
         operands = [x, f"{name}.weight.indices", f"{name}.weight.codebook", f"{name}.weight.scale", f"{name}.bias"]
         return helper.make_node(op, operands, [y], name=name, domain=ops.DOMAIN, **attributes)
+
+    def correct(self, **layers):
+        """Adds corrections to layers given as ``name={place: value}``; place counts through the flattened weight."""
+        for name, corrections in layers.items():
+            packed = self.node(name)
+            shape = self.CONV if name == "conv" else self.MATMUL
+            weight = np.zeros(int(np.prod(shape)), np.float32)
+            weight[list(corrections)] = list(corrections.values())
+            names = [f"{name}.weight.gaps", f"{name}.weight.corrections"]
+            for tensor, array in zip(names, sparse_ops.encode_corrections(weight), strict=True):
+                self.arrays[tensor] = array
+                self.proto.graph.initializer.append(numpy_helper.from_array(array, tensor))
+            operator, output = sparse_ops.SPARSE_OF[packed.op_type], packed.output[0]
+            packed.output[0] = f"{name}.base"
+            node = helper.make_node(
+                operator, [packed.input[0], f"{name}.base", *names], [output], name=f"{name}.corrections",
+                domain=ops.DOMAIN, weight_shape=shape,
+            )  # fmt: skip
+            node.attribute.extend(a for a in packed.attribute if a.name in ("strides", "pads", "dilations", "group"))
+            place = list(self.proto.graph.node).index(packed)
+            self.proto.graph.node.insert(place + 1, node)
+            self.proto.functions.append(function_body(operator, 20))
+        return self
 
     def plan(self, **layers):
         """Embeds a plan whose layers are ``name=(bits, entries)``."""

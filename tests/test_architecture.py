@@ -6,8 +6,8 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-BASE = {"errors", "files", "ops", "packing", "text"}
-CORE = BASE | {"__init__", "packed_model", "reference", "comparison", "json_text", "loading"}
+BASE = {"errors", "files", "ops", "packing", "sparse_ops", "text"}
+CORE = BASE | {"__init__", "packed_model", "bounded", "reference", "comparison", "json_text", "loading"}
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
@@ -17,7 +17,8 @@ ALLOWED = {
     "text": set(),
     "packing": {"errors"},
     "ops": {"errors", "packing"},
-    "functions": {"errors", "ops"},
+    "sparse_ops": {"errors", "ops"},
+    "functions": {"errors", "ops", "sparse_ops"},
     "idx": {"errors"},
     "cifar": {"errors"},
     "datasets": {"cifar", "errors", "idx"},
@@ -27,9 +28,10 @@ ALLOWED = {
     "loading": {"errors"},
     "compiler": BASE | {"__init__", "loading", "passes"},
     "runtime": {"__init__", "errors"},
-    "packed_model": {"errors", "ops"},
-    "reference": {"errors", "ops"},
-    "comparison": {"reference"},
+    "packed_model": {"errors", "ops", "sparse_ops"},
+    "bounded": set(),
+    "reference": {"bounded", "errors", "ops", "sparse_ops"},
+    "comparison": {"bounded"},
     "report": {"errors", "json_text", "loading", "packed_model", "text"},
     "verification": CORE | {"runtime"},
     "benchmark": CORE | {"runtime", "verification"},

@@ -1,7 +1,7 @@
 import numpy as np
 
+from qcompile.bounded import Bounded
 from qcompile.comparison import compare, worst_ratio
-from qcompile.reference import Bounded
 
 
 def bounded(rows, error):

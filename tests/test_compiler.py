@@ -154,10 +154,10 @@ def test_names_and_metadata_are_those_of_the_contract(source, tmp_path):
 def test_the_result_says_what_each_layer_became(source, tmp_path):
     result = compile_file(source, tmp_path / "packed.onnx")
     assert result.layers == (
-        CompiledLayer("conv", "CodebookConv", (4, 2, 3, 3), 3, 1, 27 + 32),
-        CompiledLayer("depthwise", "CodebookConv", (4, 1, 3, 3), 2, 4, 9 + 64),
-        CompiledLayer("fc1", "CodebookMatMul", (6, 16), 4, 2, 48 + 128),
-        CompiledLayer("fc2", "CodebookMatMul", (5, 6), 1, 1, 4 + 8),
+        CompiledLayer("conv", "CodebookConv", (4, 2, 3, 3), 3, 1, 0, 27 + 32),
+        CompiledLayer("depthwise", "CodebookConv", (4, 1, 3, 3), 2, 4, 0, 9 + 64),
+        CompiledLayer("fc1", "CodebookMatMul", (6, 16), 4, 2, 0, 48 + 128),
+        CompiledLayer("fc2", "CodebookMatMul", (5, 6), 1, 1, 0, 4 + 8),
     )
     assert result.left_alone == ()
     assert result.source_bytes == source.stat().st_size
@@ -183,7 +183,7 @@ def test_the_result_says_why_a_layer_was_left_alone(exported, tmp_path):
 
 
 def test_a_name_cannot_steer_the_terminal():
-    layer = CompiledLayer("fc\x1b[2J\n", "CodebookMatMul", (2, 3), 1, 2, 9)
+    layer = CompiledLayer("fc\x1b[2J\n", "CodebookMatMul", (2, 3), 1, 2, 0, 9)
     text = CompileResult((layer,), (("a\x1b", "because"),), 10, 5).as_text()
     assert text.splitlines() == [
         "fc?[2J?: CodebookMatMul 2x3, 1-bit, 2 codebooks, 9 bytes",

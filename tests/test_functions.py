@@ -1,6 +1,7 @@
 """The function bodies mean what qcompile.ops says, on stock onnxruntime, new and old."""
 
 import json
+import math
 import subprocess
 
 import numpy as np
@@ -9,7 +10,7 @@ import onnx.helper
 import onnxruntime
 import pytest
 
-from qcompile import ops
+from qcompile import ops, sparse_ops
 from qcompile.functions import function_body
 from qcompile.packing import pack_bits
 from qcompile.reference import evaluate
@@ -20,7 +21,7 @@ import numpy as np
 import onnxruntime
 for path, inputs, outputs in json.load(sys.stdin):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    np.save(outputs, session.run(None, {"x": np.load(inputs)})[0])
+    np.save(outputs, session.run(None, dict(np.load(inputs)))[0])
 print(onnxruntime.__version__)
 """
 
@@ -78,7 +79,11 @@ def make(case, scaled, biased, opset=18, seed=0):
 
 
 def assert_close(model, x, found):
-    wanted = evaluate(model, {"x": x})["y"]
+    assert_feeds_close(model, {"x": x}, found)
+
+
+def assert_feeds_close(model, feeds, found):
+    wanted = evaluate(model, feeds)["y"]
     assert found.shape == wanted.value.shape
     assert (np.abs(found - wanted.value) <= wanted.error).all()
 
@@ -113,22 +118,105 @@ def test_onnxruntime_folds_the_decoding_when_the_session_is_created(case, tmp_pa
     assert set(left) <= {"MatMul", "Conv", "Mul", "Add"}
 
 
-@pytest.mark.parametrize(("operator", "most"), [(ops.CODEBOOK_MATMUL, 1600), (ops.CODEBOOK_CONV, 1900)])
+@pytest.mark.parametrize(
+    ("operator", "most"),
+    [
+        (ops.CODEBOOK_MATMUL, 1600),
+        (ops.CODEBOOK_CONV, 1900),
+        (sparse_ops.SPARSE_MATMUL, 800),
+        (sparse_ops.SPARSE_CONV, 900),
+    ],
+)
 def test_bodies_are_small(operator, most):
     assert function_body(operator, 18).ByteSize() <= most
 
 
+SPARSE_CASES = [  # as CASES, and how many corrections
+    (matmul(6, 5, 1, 1, (3, 5)), 7),
+    (matmul(6, 7, 1, 1, (2, 3, 7)), 1),
+    (matmul(6, 7, 1, 1, (7,)), 42),
+    (matmul(1, 1, 1, 1, (0, 1)), 1),
+    (matmul(5, 8, 1, 1, (2, 8)), 0),
+    (matmul(300, 500, 1, 1, (2, 500)), 2),  # wide gaps
+    *[(case, 6) for case in CASES if case["operator"] == ops.CODEBOOK_CONV],
+]
+
+
+def make_sparse(case, count, opset=18, seed=0):
+    """A model of one sparse operator, and its inputs x and base."""
+    rng = np.random.default_rng(seed)
+    weight = np.zeros(math.prod(case["shape"]), np.float32)
+    weight[rng.permutation(weight.size)[:count]] = rng.standard_normal(count)
+    gaps, values = sparse_ops.encode_corrections(weight)
+    attributes = {name: case[name] for name in ("strides", "pads", "dilations", "group") if name in case}
+    operator = sparse_ops.SPARSE_OF[case["operator"]]
+    node = onnx.helper.make_node(
+        operator, list(sparse_ops.SPARSE_OPERANDS), ["y"], "layer", None, ops.DOMAIN,
+        weight_shape=case["shape"], **attributes,
+    )  # fmt: skip
+    x = rng.standard_normal(case["x"]).astype(np.float32)
+    if attributes:
+        y_shape = ops.convolve(x, weight.reshape(case["shape"]), *attributes.values()).shape
+    else:
+        y_shape = (*case["x"][:-1], case["shape"][0])
+    feeds = {"x": x, "base": rng.standard_normal(y_shape).astype(np.float32)}
+    graph = onnx.helper.make_graph(
+        [node],
+        "g",
+        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, a.shape) for name, a in feeds.items()],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, y_shape)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in (("gaps", gaps), ("values", values))],
+    )
+    model = onnx.helper.make_model(
+        graph,
+        ir_version=8 if opset < 21 else 10,
+        opset_imports=[onnx.helper.make_opsetid("", opset), onnx.helper.make_opsetid(ops.DOMAIN, 1)],
+        functions=[function_body(operator, opset)],
+    )
+    onnx.checker.check_model(model)
+    return model, feeds
+
+
+@pytest.mark.parametrize("level", ["ORT_DISABLE_ALL", "ORT_ENABLE_ALL"])
+@pytest.mark.parametrize(("case", "count"), SPARSE_CASES)
+def test_sparse_body_computes_what_the_reference_does(case, count, level):
+    model, feeds = make_sparse(case, count)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    [found] = onnxruntime.InferenceSession(model.SerializeToString(), options).run(None, feeds)
+    assert_feeds_close(model, feeds, found)
+
+
+@pytest.mark.parametrize("opset", range(18, 24))
+@pytest.mark.parametrize(("case", "count"), [SPARSE_CASES[0], SPARSE_CASES[-1]])
+def test_sparse_body_runs_in_each_opset(case, count, opset):
+    model, feeds = make_sparse(case, count, opset)
+    [found] = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feeds)
+    assert_feeds_close(model, feeds, found)
+
+
+@pytest.mark.parametrize(("case", "count"), [SPARSE_CASES[0], SPARSE_CASES[-1]])
+def test_onnxruntime_folds_the_scattering_when_the_session_is_created(case, count, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(make_sparse(case, count)[0].SerializeToString(), options)
+    left = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    assert set(left) <= {"MatMul", "Gemm", "Conv", "Add"}
+
+
 def test_bodies_run_on_an_old_onnxruntime(tmp_path, old_python):
-    made = [make(case, present, present) for case in CASES for present in (False, True)]
+    packed = [make(case, present, present) for case in CASES for present in (False, True)]
+    made = [(model, {"x": x}) for model, x in packed] + [make_sparse(*case) for case in SPARSE_CASES]
     jobs = []
     for number, (model, x) in enumerate(made):
-        paths = [str(tmp_path / f"{number}{ending}") for ending in (".onnx", ".x.npy", ".y.npy")]
+        paths = [str(tmp_path / f"{number}{ending}") for ending in (".onnx", ".npz", ".y.npy")]
         onnx.save(model, paths[0])
-        np.save(paths[1], x)
+        np.savez(paths[1], **x)
         jobs.append(paths)
     run = subprocess.run(
         [old_python, "-c", RUN_OLD], input=json.dumps(jobs), capture_output=True, text=True, check=True, timeout=300
     )
     assert run.stdout.startswith("1.17.")
-    for (model, x), paths in zip(made, jobs, strict=True):
-        assert_close(model, x, np.load(paths[2]))
+    for (model, feeds), paths in zip(made, jobs, strict=True):
+        assert_feeds_close(model, feeds, np.load(paths[2]))

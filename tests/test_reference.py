@@ -7,8 +7,9 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from qcompile.bounded import gamma
 from qcompile.errors import ModelError
-from qcompile.reference import evaluate, gamma
+from qcompile.reference import evaluate
 
 
 def model_of(text, **initializers):
@@ -46,6 +47,17 @@ CASES = {
             "var": np.abs(normal(6, 6)) + np.float32(0.1),
         },
         (3, 4, 9, 8),
+    ),
+    "changed weight": (
+        'g (float[m, 40] x) => (float[m, 30] y) { s = Mul (w, f) c = ScatterND <reduction = "add"> (s, p, v) '
+        "y = Gemm <transB = 1> (x, c) }",
+        {
+            "w": normal(1, 30, 40),
+            "f": normal(2, 30, 1),
+            "p": np.array([[0, 0], [3, 39], [3, 39], [-1, 5]]),
+            "v": 10 * normal(3, 4),
+        },
+        (6, 40),
     ),
     "moves": (
         "g (float[m, 4, 6] x) => (float[m, 12] y) { a = AveragePool <kernel_shape = [2], strides = [2]> (x) "

@@ -24,6 +24,18 @@ def test_verifies_stock_onnxruntime_and_every_isa(packed_path):
     assert result.as_text().endswith("packed.onnx: verified")
 
 
+def test_corrections_are_verified_on_every_backend(packed_model, tmp_path):
+    packed_model.correct(conv={5: 2.0, 80: -1.0}, fc={40: 1.0, 260: -3.0, 749: 0.5})
+    result = verify_file(packed_model.save(tmp_path / "packed.onnx"))
+    assert result.passed
+    assert "fc: 750 weights in 94 bytes, 3 corrections in 18 bytes" in result.claims
+    assert {c.worst_layer for c in result.comparisons} <= {"conv", "conv.corrections", "fc", "fc.corrections"}
+    function = next(f for f in packed_model.proto.functions if f.name == "SparseMatMul")
+    next(node for node in function.node if "base" in node.input).op_type = "Sub"
+    failed = verify_file(packed_model.save(tmp_path / "packed.onnx"))
+    assert not failed.passed
+
+
 def test_given_inputs_are_used_and_batches_over_the_chunk_agree(packed_path, packed_model):
     x = np.random.default_rng(3).standard_normal((1001, 2, 7, 7)).astype(np.float32)
     result = verify_file(packed_path, inputs={"input": x})

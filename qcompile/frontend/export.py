@@ -1,5 +1,8 @@
 """Writes a network as ONNX with standard operators only: codebook weights as lookups, everything else as it is.
 
+A weight is Gather(codebook, indices), times its scale where it has one (Mul), plus its corrections where it has some
+(ScatterND that adds).
+
 torch's exporter runs an optimizer that folds batch normalization into weights and lookups into floats. A folded
 weight has lost its codebook. So while the optimizer runs each codebook weight is an input of the graph, a value it
 can know nothing about; afterwards the lookup takes the input's place.
@@ -113,17 +116,13 @@ def _hide_weights(graph: ir.Graph, weights: Mapping[str, CodebookWeight]) -> Non
 
 
 def _insert_lookup(graph: ir.Graph, name: str, weight: CodebookWeight) -> None:
-    """Replaces the input ``name`` by a lookup of ``weight``'s indices in its codebook."""
+    """Replaces the input ``name`` by a lookup of ``weight``'s indices in its codebook, scaled and corrected."""
     hidden = next(value for value in graph.inputs if value.name == name)
-    groups = weight.codebook.shape[0]
-    indices = weight.indices.numpy().astype(np.int32)  # Gather takes no smaller type
-    codebook = weight.codebook.detach().numpy()
-    if groups == 1:
-        tensors = {"codebook": codebook[0], "indices": indices}
-    else:
-        tensors = {"codebook": codebook, "indices": indices.reshape(groups, -1)}
-    operands = {kind: _initializer(graph, f"{name}.{kind}", array) for kind, array in tensors.items()}
-    nodes = _lookup_nodes(graph, name, operands, tuple(weight.indices.shape), groups)
+    nodes = _lookup_nodes(graph, name, weight)
+    if weight.scale is not None:
+        nodes.append(_scale_node(graph, name, nodes[-1].outputs[0], weight.scale, weight.indices.dim()))
+    if weight.corrections is not None and len(weight.corrections.positions):
+        nodes.append(_correction_node(graph, name, nodes[-1].outputs[0], weight))
     looked_up = nodes[-1].outputs[0]
     looked_up.name, looked_up.shape, looked_up.type = name, hidden.shape, hidden.type
     hidden.replace_all_uses_with(looked_up)
@@ -131,11 +130,16 @@ def _insert_lookup(graph: ir.Graph, name: str, weight: CodebookWeight) -> None:
     graph.insert_before(graph[0], nodes)
 
 
-def _lookup_nodes(
-    graph: ir.Graph, name: str, operands: Mapping[str, ir.Value], shape: tuple[int, ...], groups: int
-) -> list[ir.Node]:
+def _lookup_nodes(graph: ir.Graph, name: str, weight: CodebookWeight) -> list[ir.Node]:
     """Gather for one codebook; GatherElements, reshaped where needed, for one codebook a group of channels."""
-    inputs = [operands["codebook"], operands["indices"]]
+    shape, groups = tuple(weight.indices.shape), weight.codebook.shape[0]
+    indices = weight.indices.numpy().astype(np.int32)  # Gather takes no smaller type
+    codebook = weight.codebook.detach().numpy()
+    if groups == 1:
+        tensors = {"codebook": codebook[0], "indices": indices}
+    else:
+        tensors = {"codebook": codebook, "indices": indices.reshape(groups, -1)}
+    inputs = [_initializer(graph, f"{name}.{kind}", array) for kind, array in tensors.items()]
     if groups == 1:
         return [ir.node("Gather", inputs, {"axis": 0}, name=f"{name}.lookup")]
     by_group = ir.node("GatherElements", inputs, {"axis": 1}, name=f"{name}.lookup")
@@ -143,6 +147,23 @@ def _lookup_nodes(
         return [by_group]
     target = _initializer(graph, f"{name}.shape", np.array(shape, np.int64))
     return [by_group, ir.node("Reshape", [by_group.outputs[0], target], name=f"{name}.reshape")]
+
+
+def _scale_node(graph: ir.Graph, name: str, looked_up: ir.Value, scale: torch.Tensor, axes: int) -> ir.Node:
+    """Mul by the scale, [channels or 1, 1...]: as many axes as the weight."""
+    column = scale.detach().numpy().reshape(-1, *[1] * (axes - 1))
+    factor = _initializer(graph, f"{name}.scale", column)
+    return ir.node("Mul", [looked_up, factor], name=f"{name}.scaled")
+
+
+def _correction_node(graph: ir.Graph, name: str, weight_value: ir.Value, weight: CodebookWeight) -> ir.Node:
+    """ScatterND that adds the corrections at their places, int64 [count, axes]."""
+    corrections = weight.corrections
+    assert corrections is not None
+    places = np.stack(np.unravel_index(corrections.positions.numpy(), tuple(weight.indices.shape)), axis=1)
+    positions = _initializer(graph, f"{name}.positions", places.astype(np.int64))
+    values = _initializer(graph, f"{name}.corrections", corrections.values.detach().numpy())
+    return ir.node("ScatterND", [weight_value, positions, values], {"reduction": "add"}, name=f"{name}.corrected")
 
 
 def _initializer(graph: ir.Graph, name: str, array: np.ndarray[Any, Any]) -> ir.Value:

@@ -22,6 +22,7 @@ constexpr int kFail = 1;             // OrtErrorCode
 constexpr int kInvalidArgument = 2;  // OrtErrorCode
 constexpr int kFloat = 1;            // ONNXTensorElementDataType
 constexpr int kUint8 = 2;            // ONNXTensorElementDataType
+constexpr int kUint16 = 4;           // ONNXTensorElementDataType
 
 // A function table: pointers that are cast to the type of the function that stands at an index.
 struct Api {

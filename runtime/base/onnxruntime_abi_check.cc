@@ -38,5 +38,6 @@ static_assert(offsetof(OrtCustomOp, GetEndVersion) == offsetof(qc::ort::CustomOp
 static_assert(ORT_INVALID_ARGUMENT == qc::ort::kInvalidArgument && ORT_FAIL == qc::ort::kFail);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT == qc::ort::kFloat);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 == qc::ort::kUint8);
+static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16 == qc::ort::kUint16);
 
 }  // namespace

@@ -1,25 +1,13 @@
 #include "base/packed_weight.h"
 
-#include <cmath>
-
 #include "base/checked_arithmetic.h"
 
 namespace qc {
 namespace {
 
-constexpr int64_t kFormatVersion = 1;
 constexpr int64_t kMaxBits = 8;
-constexpr const char* kRepack = ". Was the file cut, or packed by another version? Compile the model again";
 
-const char* type_name(ElementType type) {
-  if (type == ElementType::float32) return "float32";
-  if (type == ElementType::uint8) return "uint8";
-  return "of another type";
-}
-
-std::string found(const Operand& operand) {
-  return std::string(", found ") + type_name(operand.type) + " " + as_text(operand.shape);
-}
+std::string found(const Operand& operand) { return ", found " + as_text(operand); }
 
 // The bytes of the packed indices; false if the sizes overflow.
 bool packed_size(const Shape& shape, int64_t bits, size_t* bytes) {
@@ -73,17 +61,6 @@ std::string check_per_output(const char* name, int input, const Operand& operand
 
 const float* floats(const Operand& operand) { return static_cast<const float*>(operand.data); }
 
-std::string check_finite(const char* name, const Operand& operand) {
-  size_t count = 0;
-  if (!checked_product(operand.shape.data(), operand.shape.size(), &count))
-    return "the size of an operand overflows";
-  for (size_t i = 0; i < count; ++i) {
-    if (!std::isfinite(floats(operand)[i]))
-      return std::string(name) + " has a value that is not finite, at element " + std::to_string(i) + kRepack;
-  }
-  return "";
-}
-
 std::string check_ascending(const Operand& codebook) {
   const auto entries = static_cast<size_t>(codebook.shape[1]);
   const size_t count = static_cast<size_t>(codebook.shape[0]) * entries;
@@ -99,11 +76,8 @@ const float* if_present(const Operand& operand) { return operand.shape[0] == 0 ?
 }  // namespace
 
 std::string check_weight_attributes(const WeightClaim& claim) {
-  const int64_t version = claim.format_version.value_or(kFormatVersion);
-  if (version != kFormatVersion) {
-    return "format_version is " + std::to_string(version) + ", this library reads " +
-           std::to_string(kFormatVersion) + ". Update qcompile, or compile the model again";
-  }
+  std::string error = check_format_version(claim.format_version);
+  if (!error.empty()) return error;
   if (!claim.bits) return "attribute bits is missing, wanted an int from 1 to 8";
   if (*claim.bits < 1 || *claim.bits > kMaxBits)
     return "bits is " + std::to_string(*claim.bits) + ", wanted 1 to 8";

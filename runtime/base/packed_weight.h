@@ -5,20 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "base/operand.h"
 #include "base/packed_rows.h"
-#include "base/shape.h"
 
 namespace qc {
-
-enum class ElementType { float32, uint8, other };
-
-// An input of a node as it was found.
-struct Operand {
-  bool constant = false;  // an initializer; the rest is meaningful only then
-  ElementType type = ElementType::other;
-  Shape shape;
-  const void* data = nullptr;  // as many elements as the shape says
-};
 
 // What a node says about its weight: nothing in it has been checked.
 struct WeightClaim {

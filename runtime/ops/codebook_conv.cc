@@ -18,9 +18,7 @@ class CodebookConv {
 
   explicit CodebookConv(const Node& node) {
     refuse_if(check_packed_weight(node.weight_claim(), &weight_));
-    const ConvolutionClaim claim = {node.attribute_array("strides"), node.attribute_array("pads"),
-                                    node.attribute_array("dilations"), node.attribute("group")};
-    refuse_if(check_convolution(claim, weight_.shape, &convolution_));
+    refuse_if(check_convolution(node.convolution_claim(), weight_.shape, &convolution_));
     Isa isa;
     refuse_if(choose_isa(&isa));
     is_depthwise_ = is_depthwise(weight_, convolution_);

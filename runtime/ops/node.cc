@@ -18,7 +18,8 @@ bool succeeded(const ort::Api* api, OrtStatus* status) {
 
 ElementType element_type(int type) {
   if (type == ort::kFloat) return ElementType::float32;
-  return type == ort::kUint8 ? ElementType::uint8 : ElementType::other;
+  if (type == ort::kUint8) return ElementType::uint8;
+  return type == ort::kUint16 ? ElementType::uint16 : ElementType::other;
 }
 
 void read_type_and_shape(const ort::Api* api, const OrtTensorTypeAndShapeInfo* info, Operand* operand) {
@@ -107,10 +108,25 @@ Operand Node::operand(size_t input) const {
   return constant == 0 || value == nullptr ? Operand{} : read_tensor(api_, value);
 }
 
-WeightClaim Node::weight_claim() const {
+void Node::check_inputs(size_t wanted) const {
   size_t inputs = 0;
   check(api_, ort::KernelInfoGetInputCount::call(api_, info_, &inputs));
-  if (inputs != 5) throw Refusal("the node has " + std::to_string(inputs) + " inputs, wanted 5");
+  if (inputs == wanted) return;
+  throw Refusal("the node has " + std::to_string(inputs) + " inputs, wanted " + std::to_string(wanted));
+}
+
+ConvolutionClaim Node::convolution_claim() const {
+  return {attribute_array("strides"), attribute_array("pads"), attribute_array("dilations"),
+          attribute("group")};
+}
+
+CorrectionsClaim Node::corrections_claim() const {
+  check_inputs(4);
+  return {attribute("format_version"), attribute_array("weight_shape"), operand(2), operand(3)};
+}
+
+WeightClaim Node::weight_claim() const {
+  check_inputs(5);
   WeightClaim claim;
   claim.format_version = attribute("format_version");
   claim.bits = attribute("bits");

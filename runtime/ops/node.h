@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/convolution.h"
+#include "base/corrections.h"
 #include "base/onnxruntime_abi.h"
 #include "base/packed_weight.h"
 #include "base/shape.h"
@@ -40,8 +42,12 @@ class Node {
   std::optional<Shape> attribute_array(const char* name) const;
   Operand operand(size_t input) const;
   WeightClaim weight_claim() const;
+  CorrectionsClaim corrections_claim() const;
+  ConvolutionClaim convolution_claim() const;
 
  private:
+  void check_inputs(size_t wanted) const;
+
   const ort::Api* api_;
   const OrtKernelInfo* info_;
 };

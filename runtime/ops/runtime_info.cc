@@ -7,6 +7,8 @@
 #include "base/convolution.h"
 #include "base/isa.h"
 #include "compute/depthwise.h"
+#include "kernels/add_elements/dispatch.h"
+#include "kernels/add_scaled/dispatch.h"
 #include "kernels/codebook_depthwise/dispatch.h"
 #include "kernels/codebook_gemm/dispatch.h"
 #include "kernels/codebook_gemv/dispatch.h"
@@ -26,9 +28,10 @@ std::string as_json(const std::vector<std::string>& names) {
   return "[" + text + "]";
 }
 
-// The kernels of both operators for bits 1 to 8. For CodebookMatMul, that of few rows of x, where the rows of
-// the weight are whole bytes; more rows run the kernel of CodebookConv. A convolution that is_depthwise
-// (compute/depthwise.h) runs that of "CodebookConv depthwise".
+// The kernels of the packed operators for bits 1 to 8. For CodebookMatMul, that of few rows of x, where the
+// rows of the weight are whole bytes; more rows run the kernel of CodebookConv. A convolution that
+// is_depthwise (compute/depthwise.h) runs that of "CodebookConv depthwise". The sparse operators have no
+// bits: one kernel each.
 std::string kernels_as_json(Isa isa) {
   constexpr size_t kWholeBytes = 8;  // columns
   std::vector<std::string> matmul, conv, depthwise;
@@ -38,7 +41,9 @@ std::string kernels_as_json(Isa isa) {
     depthwise.push_back(get_codebook_depthwise(isa).name);
   }
   return "{\"CodebookMatMul\": " + as_json(matmul) + ", \"CodebookConv\": " + as_json(conv) +
-         ", \"CodebookConv depthwise\": " + as_json(depthwise) + "}";
+         ", \"CodebookConv depthwise\": " + as_json(depthwise) +
+         ", \"SparseMatMul\": " + as_json({get_add_elements(isa).name}) +
+         ", \"SparseConv\": " + as_json({get_add_scaled(isa).name}) + "}";
 }
 
 // The kernel of the node whose attributes `node` carries, a convolution if there is a `group`; empty where it
@@ -56,8 +61,7 @@ std::string kernel_of(const Node& node, Isa isa) {
   weight.rows.bits = static_cast<size_t>(*claim.bits);
   if (!checked_product(weight.shape.data() + 1, weight.shape.size() - 1, &weight.rows.columns))
     throw Refusal("the size of weight_shape overflows");
-  const ConvolutionClaim convolution_claim = {node.attribute_array("strides"), node.attribute_array("pads"),
-                                              node.attribute_array("dilations"), node.attribute("group")};
+  const ConvolutionClaim convolution_claim = node.convolution_claim();
   if (!convolution_claim.group) return get_codebook_gemv(isa, weight.rows.bits, weight.rows.columns).name;
   Convolution convolution;
   refuse_if(check_convolution(convolution_claim, weight.shape, &convolution));

@@ -1,5 +1,6 @@
 import json
 import pathlib
+import subprocess
 
 import numpy as np
 import onnx
@@ -9,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from qcompile.errors import QCompileError  # noqa: E402
-from qcompile.frontend.codebook_weight import CodebookWeight  # noqa: E402
+from qcompile.frontend.codebook_weight import CodebookWeight, Corrections  # noqa: E402
 from qcompile.frontend.export import export_onnx  # noqa: E402
 
 
@@ -32,6 +33,17 @@ def weight_like(parameter, groups, entries, seed):
     codebook = torch.randn(groups, entries, generator=generator).sort(dim=1).values
     indices = torch.randint(0, entries, parameter.shape, generator=generator).to(torch.uint8)
     return CodebookWeight(codebook, indices)
+
+
+def corrected_like(parameter, groups, entries, seed, *, scale=None, corrections=0):
+    """A weight with a scale ("one" or "channels") and with corrections."""
+    plain = weight_like(parameter, groups, entries, seed)
+    generator = torch.Generator().manual_seed(seed)
+    factors = {None: None, "one": torch.rand(1, generator=generator) + 0.5}
+    factors["channels"] = torch.randn(parameter.shape[0], generator=generator)
+    places = torch.randperm(parameter.numel(), generator=generator)[:corrections].sort().values
+    values = Corrections(places, torch.randn(corrections, generator=generator))
+    return CodebookWeight(plain.codebook, plain.indices, factors[scale], values)
 
 
 @pytest.fixture
@@ -81,6 +93,60 @@ def test_exports_lookups_that_compute_what_torch_computes(network, tmp_path, gro
     y = session.run(None, {"input": x.numpy()})[0]
     # 3 layers of at most 36 products of values below 10: 36 * 2^-24 * 10 * 10 per layer, times the gain of the next.
     np.testing.assert_allclose(y, network(x).detach().numpy(), rtol=0, atol=1e-4)
+
+
+CORRECTED = [(1, "one", 0), (1, "channels", 0), (1, None, 5), (1, "one", 4), (1, "channels", 1), ("channels", None, 7)]
+RUN_OLD = """
+import sys, numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+numpy.save(sys.argv[3], session.run(None, {"input": numpy.load(sys.argv[2])})[0])
+"""
+
+
+def export_corrected(network, path, groups, scale, corrections):
+    """Exports ``network`` with scaled and corrected weights, an input, and what torch computes."""
+    weights = {}
+    for seed, name in enumerate(["conv.weight", "hidden.weight", "out.weight"]):
+        parameter = network.get_parameter(name)
+        count = parameter.shape[0] if groups == "channels" else groups
+        weights[name] = corrected_like(parameter, count, 3, seed, scale=scale, corrections=corrections)
+    set_weights(network, weights)
+    export_onnx(network, weights, (torch.zeros(2, 1, 5, 5),), path)
+    x = torch.randn(7, 1, 5, 5, generator=torch.Generator().manual_seed(5))
+    return weights, x.numpy(), network(x).detach().numpy()
+
+
+def weights_in(path):
+    """The weights of the exported file ``path`` as stock onnxruntime computes them, by name."""
+    model = onnx.load(path)
+    kinds = ("Gather", "GatherElements", "Mul", "ScatterND", "Reshape")
+    made = {output for node in model.graph.node if node.op_type in kinds for output in node.output}
+    names = [name for name in made if name.endswith(".weight")]
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None) for name in names)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return dict(zip(names, session.run(names, {"input": np.zeros((1, 1, 5, 5), np.float32)}), strict=True))
+
+
+@pytest.mark.parametrize(("groups", "scale", "corrections"), CORRECTED)
+def test_scales_and_corrections_travel_bit_for_bit(network, tmp_path, groups, scale, corrections):
+    path = tmp_path / "exported.onnx"
+    weights, x, wanted = export_corrected(network, path, groups, scale, corrections)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert (kinds.count("Mul"), kinds.count("ScatterND")) == (3 * bool(scale), 3 * bool(corrections))
+    found = weights_in(path)
+    for name, weight in weights.items():
+        np.testing.assert_array_equal(found[name], weight.decode().numpy())
+    y = onnxruntime.InferenceSession(path).run(None, {"input": x})[0]
+    np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-4)  # as above
+
+
+def test_corrected_weights_run_on_an_old_onnxruntime(network, tmp_path, old_python):
+    _, x, wanted = export_corrected(network, tmp_path / "exported.onnx", 1, "channels", 5)
+    np.save(tmp_path / "x.npy", x)
+    command = [old_python, "-c", RUN_OLD, *(str(tmp_path / name) for name in ("exported.onnx", "x.npy", "y.npy"))]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), wanted, rtol=0, atol=1e-4)  # as above
 
 
 def test_folds_no_batch_normalization_into_a_codebook_weight_but_into_float_ones(network, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 from qcompile.errors import RecipeError
 from qcompile.frontend.codebooks import Adaptive, ScaledTernary
+from qcompile.frontend.corrections import Corrected
 from qcompile.frontend.recipe import LayerRule, read_recipe
 from qcompile.frontend.recipe_file import load_recipe, shipped_recipes
 from qcompile.frontend.selection import select_codebooks
@@ -37,6 +38,15 @@ def test_a_path_is_read_and_patterns_keep_their_order(tmp_path):
     layers = load_recipe(str(path)).layers
     assert [rule.make() for rule in layers.values()] == ["float", ScaledTernary("channel"), Adaptive(4)]
     assert list(layers) == ["fc3", "fc1", "*"]
+
+
+def test_a_rule_may_ask_for_corrections():
+    layers = load_recipe("lenet300-lc-k2", ['layers."*".corrections=0.01']).layers
+    assert layers["*"].make() == Corrected(Adaptive(2), 0.01)
+    with pytest.raises(RecipeError, match=r"share of 2\.0 of the weights, wanted 0 to 1"):
+        LayerRule("scaled-binary", corrections=2.0)
+    with pytest.raises(RecipeError, match=r"corrections is 0\.1; a float layer has nothing to correct"):
+        LayerRule("float", corrections=0.1)
 
 
 def test_overrides_reach_any_depth_and_keep_the_rest():

@@ -40,6 +40,33 @@ def make_lookup(rng, shape, entries, groups=1, layer="fc", sort=True):
     return nodes, {names[0]: codebook, names[1]: indices, f"{name}.shape": np.array(shape)}, weight
 
 
+def change_lookup(rng, nodes, tensors, weight, layer="fc", scale=None, corrections=0):
+    """The lookup of `make_lookup`, times a `scale` ("one", "each" or None), with `corrections` added.
+
+    The weight's value comes out of the last node under the lookup's name.
+    """
+    name, value, shape = f"{layer}.weight", weight, weight.shape
+    nodes, tensors = list(nodes), dict(tensors)
+    nodes[-1].output[0] = f"{name}.plain"
+    source = f"{name}.plain"
+    if scale:
+        factor = rng.standard_normal({"one": (1,), "each": (shape[0], *[1] * (len(shape) - 1))}[scale])
+        tensors[f"{name}.scale"] = factor.astype(np.float32)
+        value = value * tensors[f"{name}.scale"]
+        nodes.append(onnx.helper.make_node("Mul", [source, f"{name}.scale"], [f"{name}.scaled"]))
+        source = f"{name}.scaled"
+    if corrections:
+        places = rng.permutation(value.size)[:corrections]
+        tensors[f"{name}.positions"] = np.stack(np.unravel_index(places, shape), axis=1)
+        tensors[f"{name}.values"] = rng.standard_normal(corrections).astype(np.float32)
+        value = value.copy()
+        value.reshape(-1)[places] += tensors[f"{name}.values"]
+        inputs = [source, f"{name}.positions", f"{name}.values"]
+        nodes.append(onnx.helper.make_node("ScatterND", inputs, [f"{name}.corrected"], reduction="add"))
+    nodes[-1].output[0] = name
+    return nodes, tensors, value
+
+
 def feeds(model, seed=0):
     rng = np.random.default_rng(seed)
     sizes = {value.name: [d if isinstance(d, int) else 3 for d in value.shape] for value in model.graph.inputs}
@@ -112,6 +139,7 @@ class Tools:
 
     make_model = staticmethod(make_model)
     make_lookup = staticmethod(make_lookup)
+    change_lookup = staticmethod(change_lookup)
     assert_same_numbers = staticmethod(assert_same_numbers)
     run_onnxruntime = staticmethod(run_onnxruntime)
     op_types = staticmethod(op_types)

@@ -1,5 +1,7 @@
 // Every kernel of every table against float64, with all operands between guard pages and outputs full of NaN.
 #include "base/isa.h"
+#include "kernels/add_elements/add_elements.h"
+#include "kernels/add_scaled/add_scaled.h"
 #include "kernels/codebook_depthwise/codebook_depthwise.h"
 #include "kernels/codebook_gemm/dispatch.h"
 #include "kernels/codebook_gemv/dispatch.h"
@@ -132,6 +134,48 @@ void check_copied_rows(const char* name, copy_rows_fn kernel, Random& random, si
   ++checked;
 }
 
+void check_scaled_rows(const char* name, add_scaled_fn kernel, Random& random, size_t columns, size_t step,
+                       Flush flush) {
+  const size_t rows = uniform(random, 0, 5), span = columns == 0 ? 0 : (columns - 1) * step + 1;
+  const size_t gap = uniform(random, 0, 1) * uniform(random, 1, 9);  // often none: then rows are merged
+  const size_t x_stride = span + gap, y_stride = columns + gap;
+  const std::vector<float> x =
+      normal_floats(random, rows == 0 || span == 0 ? 0 : (rows - 1) * x_stride + span);
+  const std::vector<float> y = normal_floats(random, rows == 0 ? 0 : (rows - 1) * y_stride + columns);
+  Guarded<float> guarded_x(x, flush), found(y, flush);
+  const float factor = normal_floats(random, 1)[0];
+  kernel({rows, columns, x_stride, step, y_stride}, factor, guarded_x.data(), found.data());
+  for (size_t i = 0; i < y.size(); ++i) {
+    const size_t row = i / y_stride, column = i % y_stride;
+    const float product = column < columns ? factor * x[row * x_stride + column * step] : 0.0f;
+    expect(found.data()[i] == y[i] + product,
+           std::string(name) + ", " + std::to_string(columns) + " columns, every " + std::to_string(step));
+  }
+  ++checked;
+}
+
+void check_added_elements(const char* name, add_elements_fn kernel, Random& random, size_t outputs,
+                          Flush flush) {
+  const size_t columns = uniform(random, 1, 40), vectors = uniform(random, 0, 5);
+  std::vector<uint32_t> rows, places;
+  for (uint32_t row = 0; row < outputs; ++row)
+    for (uint32_t column = 0; column < columns; ++column)
+      if (uniform(random, 0, 9) == 0) rows.push_back(row), places.push_back(column);
+  const std::vector<float> values = normal_floats(random, rows.size()),
+                           x = normal_floats(random, vectors * columns);
+  std::vector<float> wanted = normal_floats(random, vectors * outputs);
+  Guarded<uint32_t> guarded_rows(rows, flush), guarded_places(places, flush);
+  Guarded<float> guarded_values(values, flush), guarded_x(x, flush), found(wanted, flush);
+  kernel({rows.size(), guarded_rows.data(), guarded_places.data(), guarded_values.data()},
+         {vectors, columns, outputs}, guarded_x.data(), found.data());
+  for (size_t v = 0; v < vectors; ++v)
+    for (size_t c = 0; c < rows.size(); ++c)
+      wanted[v * outputs + rows[c]] += values[c] * x[v * columns + places[c]];
+  for (size_t i = 0; i < wanted.size(); ++i)
+    expect(found.data()[i] == wanted[i], std::string(name) + ", " + std::to_string(outputs) + " outputs");
+  ++checked;
+}
+
 template <typename Check>
 void for_each_case(const Check& check) {
   Random random(20240501);
@@ -181,9 +225,32 @@ void check_copy_rows(const char* name, Isa isa, copy_rows_fn kernel) {
           check_copied_rows(name, kernel, random, columns, step, flush);
 }
 
+void check_add_scaled(const char* name, Isa isa, add_scaled_fn kernel) {
+  if (!is_available(isa)) return static_cast<void>(std::printf("%s: not on this machine\n", name));
+  Random random(20240504);
+  for (size_t columns = 0; columns <= 67; ++columns)
+    for (size_t step : {1, 2, 3})
+      for (int repeat = 0; repeat < kRepeats; ++repeat)
+        for (Flush flush : {Flush::low, Flush::high})
+          check_scaled_rows(name, kernel, random, columns, step, flush);
+}
+
+void check_add_elements(const char* name, Isa isa, add_elements_fn kernel) {
+  if (!is_available(isa)) return static_cast<void>(std::printf("%s: not on this machine\n", name));
+  Random random(20240505);
+  for (size_t outputs = 0; outputs <= 40; ++outputs)
+    for (int repeat = 0; repeat < kRepeats; ++repeat)
+      for (Flush flush : {Flush::low, Flush::high})
+        check_added_elements(name, kernel, random, outputs, flush);
+}
+
 }  // namespace
 
 int main() {
+#define QC_ADD_ELEMENTS(isa, name) check_add_elements(#name, Isa::isa, name);
+#include "kernels/add_elements/kernels.inc"
+#define QC_ADD_SCALED(isa, name) check_add_scaled(#name, Isa::isa, name);
+#include "kernels/add_scaled/kernels.inc"
 #define QC_CODEBOOK_DEPTHWISE(isa, name) check_depthwise(#name, Isa::isa, name);
 #include "kernels/codebook_depthwise/kernels.inc"
 #define QC_COPY_ROWS(isa, name) check_copy_rows(#name, Isa::isa, name);

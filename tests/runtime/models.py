@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from qcompile import ops, packing
+from qcompile import ops, packing, sparse_ops
 
 FLOAT = onnx.TensorProto.FLOAT
 
@@ -46,10 +46,20 @@ def random_operands(
     return Operands(bits, tuple(weight_shape), arguments)
 
 
+def random_corrections(random: np.random.Generator, weight_shape: Sequence[int], count: int) -> dict[str, np.ndarray]:
+    """Inputs 2 and 3 of a sparse operator, by name."""
+    weight = np.zeros(math.prod(weight_shape), np.float32)
+    weight[random.permutation(weight.size)[:count]] = random.standard_normal(count)
+    gaps, values = sparse_ops.encode_corrections(weight)
+    return {"gaps": gaps, "values": values}
+
+
 def model(op_type: str, arguments: dict[str, np.ndarray], *, inputs: Sequence[str] = (), **attributes: Any) -> bytes:
     """A node named ``layer``; the ``inputs`` named here are graph inputs and not initializers."""
-    node = helper.make_node(op_type, list(ops.OPERANDS), ["y"], name="layer", domain=ops.DOMAIN, **attributes)
-    graph_inputs = [helper.make_tensor_value_info("x", FLOAT, None)]
+    is_sparse = op_type in sparse_ops.SPARSE_OF.values()
+    operands = sparse_ops.SPARSE_OPERANDS if is_sparse else ops.OPERANDS
+    node = helper.make_node(op_type, list(operands), ["y"], name="layer", domain=ops.DOMAIN, **attributes)
+    graph_inputs = [helper.make_tensor_value_info(name, FLOAT, None) for name in operands if name in ("x", "base")]
     for name in inputs:
         kind = helper.np_dtype_to_tensor_dtype(arguments[name].dtype)
         graph_inputs.append(helper.make_tensor_value_info(name, kind, arguments[name].shape))

@@ -112,6 +112,8 @@ void throw_conv(Random& random) {
   const Flush flush = random_flush(random);
   const RandomOperands operands(random, weight, uniform(random, 1, 8), 1, flush);
   check_conv(random, operands, claim, x, random_isa(random), flush);
+  const RandomCorrections corrections(random, weight, uniform(random, 1, 9), flush);
+  check_sparse_conv(random, corrections, claim, x, random_isa(random), flush);
   ++accepted;
 }
 
@@ -147,6 +149,43 @@ void throw_mutant(Random& random) {
   ++accepted;
 }
 
+void throw_sparse_matmul(Random& random) {
+  const Flush flush = random_flush(random);
+  const RandomCorrections operands(random, {small(random, 1, 70), small(random, 1, 140)},
+                                   uniform(random, 1, 50), flush);
+  check_sparse_matmul(random, operands, random_isa(random), uniform(random, 1, 40), flush);
+  ++accepted;
+}
+
+// One change of valid corrections. Either they are refused, or each lies inside the weight.
+void throw_sparse_mutant(Random& random) {
+  const RandomCorrections operands(random, {small(random, 1, 9), small(random, 1, 30)},
+                                   uniform(random, 1, 20), random_flush(random));
+  CorrectionsClaim claim = operands.claim;
+  std::vector<uint16_t> gaps = operands.gaps;
+  switch (uniform(random, 0, 3)) {
+    case 0:
+      mutate(random, *claim.weight_shape);
+      break;
+    case 1:
+      claim.format_version = odd_value(random);
+      break;
+    case 2:
+      mutate(random, uniform(random, 0, 1) == 0 ? claim.gaps.shape : claim.values.shape);
+      break;
+    default:
+      if (!gaps.empty())
+        gaps[uniform(random, 0, gaps.size() - 1)] = static_cast<uint16_t>(uniform(random, 0, 65535));
+      claim.gaps.data = gaps.data();
+  }
+  Corrections corrections;
+  if (!check_corrections(claim, &corrections).empty()) return static_cast<void>(++refused);
+  for (size_t i = 0; i < corrections.rows.size(); ++i)
+    expect(corrections.rows[i] < corrections.outputs && corrections.places[i] < corrections.columns,
+           "a correction outside the weight was accepted");
+  ++accepted;
+}
+
 void throw_attributes(Random& random) {
   ConvolutionClaim claim = {Shape{1, 1}, Shape{0, 0, 0, 0}, Shape{1, 1}, 1};
   mutate(random, uniform(random, 0, 1) == 0   ? *claim.strides
@@ -176,6 +215,8 @@ int main() {
   while (std::chrono::steady_clock::now() < end && failures == 0) {
     throw_matmul(random);
     throw_conv(random);
+    throw_sparse_matmul(random);
+    for (int i = 0; i < 5; ++i) throw_sparse_mutant(random);
     for (int i = 0; i < 5; ++i) throw_mutant(random);
     for (int i = 0; i < 5; ++i) throw_attributes(random);
   }

@@ -8,6 +8,7 @@
 #include "base/packed_weight.h"
 #include "compute/depthwise.h"
 #include "compute/multiply.h"
+#include "compute/sparse.h"
 #include "support.h"
 
 namespace qc::test {
@@ -147,6 +148,135 @@ inline void check_conv(Random& random, const RandomOperands& operands, const Con
   convolve_depthwise(get_depthwise_kernels(isa), weight, convolution, sizes, x.data(), y.data(),
                      run_backwards);
   expect_convolved(operands, convolution, sizes, x.data(), y.data(), "depthwise conv" + what);
+}
+
+// Corrections of a weight, zero elsewhere, their operands between guard pages.
+struct RandomCorrections {
+  std::vector<float> weight, values;
+  std::vector<uint16_t> gaps;
+  Guarded<uint16_t> guarded_gaps;
+  Guarded<float> guarded_values;
+  CorrectionsClaim claim;
+
+  // One weight of `spacing` is corrected, on average.
+  RandomCorrections(Random& random, const Shape& shape, size_t spacing, Flush flush)
+      : RandomCorrections(random_weight(random, shape, spacing), shape, flush) {}
+
+  double at(size_t row, size_t column) const { return weight[row * columns + column]; }
+
+  size_t columns;
+
+ private:
+  RandomCorrections(std::vector<float> weight_, const Shape& shape, Flush flush)
+      : weight(std::move(weight_)),
+        values(values_of(weight)),
+        gaps(gaps_of(weight)),
+        guarded_gaps(gaps, flush),
+        guarded_values(values, flush),
+        columns(weight.size() / static_cast<size_t>(shape[0])) {
+    const auto count = static_cast<int64_t>(gaps.size());
+    claim.weight_shape = shape;
+    claim.gaps = {true, ElementType::uint16, {count}, guarded_gaps.data()};
+    claim.values = {true, ElementType::float32, {count}, guarded_values.data()};
+  }
+  static std::vector<float> random_weight(Random& random, const Shape& shape, size_t spacing) {
+    size_t size = 1;
+    for (int64_t axis : shape) size *= static_cast<size_t>(axis);
+    std::vector<float> weight = normal_floats(random, size);
+    for (float& value : weight)
+      if (uniform(random, 1, spacing) != 1) value = 0;
+    return weight;
+  }
+  static std::vector<float> values_of(const std::vector<float>& weight) {
+    std::vector<float> values;
+    for (float value : weight)
+      if (value != 0) values.push_back(value);
+    return values;
+  }
+  static std::vector<uint16_t> gaps_of(const std::vector<float>& weight) {
+    std::vector<uint16_t> gaps;
+    uint16_t gap = 0;  // the tests' weights are smaller than 2^16
+    for (float value : weight) {
+      if (value == 0) {
+        ++gap;
+        continue;
+      }
+      gaps.push_back(gap);
+      gap = 0;
+    }
+    return gaps;
+  }
+};
+
+// Runs SparseMatMul for m rows of x.
+inline void check_sparse_matmul(Random& random, const RandomCorrections& operands, Isa isa, size_t m,
+                                Flush flush) {
+  Corrections corrections;
+  const std::string error = check_corrections(operands.claim, &corrections);
+  if (!error.empty()) return expect(false, "valid corrections were refused: " + error);
+  const size_t k = corrections.columns, n = corrections.outputs;
+  const std::vector<float> x = normal_floats(random, m * k), base = normal_floats(random, m * n);
+  Guarded<float> guarded_x(x, flush), guarded_base(base, flush), y(m * n, flush);
+  y.fill(kNan);
+  add_sparse_product(get_add_elements(isa), corrections, m, guarded_x.data(), guarded_base.data(), y.data(),
+                     run_backwards);
+  for (size_t p = 0; p < m; ++p) {
+    for (size_t i = 0; i < n; ++i) {
+      Reference reference;
+      for (size_t j = 0; j < k; ++j) reference.add(x[p * k + j], operands.at(i, j));
+      reference.finish(1, base[p * n + i]);
+      expect(reference.allows(y.data()[p * n + i], k),
+             std::string("sparse matmul on ") + isa_name(isa) + ", " + as_text(corrections.shape));
+    }
+  }
+}
+
+// One correction's part of a convolution by its definition: x at the place that kernel element (u, v) meets.
+inline double element_at(const Convolution& c, const ConvolutionSizes& sizes, const float* x, size_t plane,
+                         int64_t out_row, int64_t out_column, int64_t u, int64_t v) {
+  const int64_t row = out_row * c.strides[0] + u * c.dilations[0] - c.pads_begin[0];
+  const int64_t column = out_column * c.strides[1] + v * c.dilations[1] - c.pads_begin[1];
+  if (row < 0 || row >= sizes.input[0] || column < 0 || column >= sizes.input[1]) return 0;
+  return x[(static_cast<int64_t>(plane) * sizes.input[0] + row) * sizes.input[1] + column];
+}
+
+// Runs SparseConv.
+inline void check_sparse_conv(Random& random, const RandomCorrections& operands,
+                              const ConvolutionClaim& claim, const Shape& x_shape, Isa isa, Flush flush) {
+  Corrections corrections;
+  Convolution c;
+  ConvolutionSizes sizes;
+  std::string error = check_corrections(operands.claim, &corrections);
+  if (error.empty()) error = check_convolution(claim, corrections.shape, &c);
+  if (error.empty()) error = check_convolution_input(c, x_shape, &sizes);
+  if (!error.empty()) return expect(false, "a valid convolution was refused: " + error);
+  size_t x_size = 1, y_size = 1;
+  for (int64_t size : x_shape) x_size *= static_cast<size_t>(size);
+  for (int64_t size : sizes.y_shape) y_size *= static_cast<size_t>(size);
+  Guarded<float> x(normal_floats(random, x_size), flush), base(normal_floats(random, y_size), flush),
+      y(y_size, flush);
+  y.fill(kNan);
+  add_sparse_convolution(get_add_scaled(isa), corrections, c, sizes, x.data(), base.data(), y.data(),
+                         run_backwards);
+  const size_t group_channels = c.channels / c.groups, group_outputs = c.outputs / c.groups;
+  const auto width = static_cast<size_t>(c.kernel[1]), taps = width * static_cast<size_t>(c.kernel[0]);
+  for (size_t position = 0; position < y_size; ++position) {
+    const auto plane_size = static_cast<size_t>(sizes.output[0] * sizes.output[1]);
+    const size_t plane = position / plane_size, image = plane / c.outputs, output = plane % c.outputs;
+    const auto in_plane = static_cast<int64_t>(position % plane_size);
+    Reference reference;
+    for (size_t j = 0; j < corrections.columns; ++j) {
+      const size_t channel = image * c.channels + output / group_outputs * group_channels + j / taps;
+      const auto u = static_cast<int64_t>(j % taps / width), v = static_cast<int64_t>(j % width);
+      reference.add(element_at(c, sizes, x.data(), channel, in_plane / sizes.output[1],
+                               in_plane % sizes.output[1], u, v),
+                    operands.at(output, j));
+    }
+    reference.finish(1, base.data()[position]);
+    expect(reference.allows(y.data()[position], corrections.columns),
+           std::string("sparse conv on ") + isa_name(isa) + ", " + as_text(x_shape) + " * " +
+               as_text(corrections.shape));
+  }
 }
 
 }  // namespace qc::test

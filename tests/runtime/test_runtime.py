@@ -17,10 +17,12 @@ def test_info_names_the_version_and_a_kernel_for_every_width():
     assert info.onnxruntime == onnxruntime.__version__
     assert info.isas[-1] == "scalar"
     assert info.isa in info.isas
-    assert set(info.kernels) == {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}
-    for names in info.kernels.values():
-        assert len(names) == 8
-        assert all(name.startswith("codebook_") and name.endswith(info.isa) for name in names)
+    packed, sparse = {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}, {"SparseMatMul", "SparseConv"}
+    assert set(info.kernels) == packed | sparse
+    for operator in packed:
+        assert len(info.kernels[operator]) == 8
+        assert all(name.startswith("codebook_") and name.endswith(info.isa) for name in info.kernels[operator])
+    assert all(len(info.kernels[operator]) == 1 for operator in sparse)
 
 
 @pytest.mark.parametrize("isa", runtime.runtime_info().isas)
@@ -28,7 +30,9 @@ def test_the_forced_instruction_set_is_used(monkeypatch, isa):
     monkeypatch.setenv("QCOMPILE_FORCE_ISA", isa)
     info = runtime.runtime_info()
     assert info.isa == isa
-    assert all(name.endswith(f"_{isa}") for names in info.kernels.values() for name in names)
+    # SparseMatMul has a plain kernel only: its loads lie apart.
+    kernels = {operator: names for operator, names in info.kernels.items() if operator != "SparseMatMul"}
+    assert all(name.endswith(f"_{isa}") for names in kernels.values() for name in names)
 
 
 def conv_node(weight_shape, group, bits=4, **attributes):
@@ -42,6 +46,8 @@ def test_tells_the_kernel_of_a_node(monkeypatch):
     assert runtime.kernel_of(matmul) == "codebook_gemv_scalar"
     assert runtime.kernel_of(conv_node([64, 64, 3, 3], 1)) == "codebook_gemm_scalar"
     assert runtime.kernel_of(conv_node([64, 1, 3, 3], 64)) == "codebook_depthwise_scalar"
+    assert runtime.kernel_of(helper.make_node("SparseMatMul", [], [], weight_shape=[10, 20])) == "add_elements_scalar"
+    assert runtime.kernel_of(helper.make_node("SparseConv", [], [], weight_shape=[4, 2, 3])) == "add_scaled_scalar"
 
 
 @pytest.mark.parametrize(
