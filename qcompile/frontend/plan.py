@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from qcompile.frontend.codebook_weight import CodebookWeight
-from qcompile.frontend.codebooks import Adaptive, Codebook, ScaledBinary, ScaledTernary
+from qcompile.frontend.codebooks import Codebook, Shared, UniformGrid
 from qcompile.frontend.selection import candidate_layers
 
 SCHEMA_VERSION = 1
@@ -34,11 +34,11 @@ def _describe(codebook: Codebook, weight: CodebookWeight, method: str) -> dict[s
 
 
 def _kind(codebook: Codebook) -> str:
+    """What a recipe calls it, "shared" before it where several layers share one."""
     match codebook:
-        case Adaptive():
-            return "adaptive"
-        case ScaledBinary():
-            return "scaled-binary"
-        case ScaledTernary():
-            return "scaled-ternary"
-    return type(codebook).__name__
+        case Shared():
+            return f"shared {_kind(codebook.codebook)}"
+        case UniformGrid():
+            return "uniform"
+    name = type(codebook).__name__
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
