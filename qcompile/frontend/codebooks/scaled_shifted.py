@@ -22,8 +22,8 @@ _MAX_ENTRIES_AT_ONCE = 1 << 18
 class ScaledShifted(NearestEntry):
     """The codebook a * ``values`` + b. With one or two values it is k-means, and as ``Adaptive``.
 
-    With more it is a local optimum: least squares for (a, b) and nearest entries by turns, from many starts: the ends
-    of the codebook at all pairs of up to 24 quantiles, the optimum of ``Scaled``, the line through ``Adaptive``, the
+    With more it is a local optimum: least squares for (a, b) and nearest entries by turns, from many starts: pairs
+    of entries at pairs of up to 24 quantiles, the optimum of ``Scaled``, the line through ``Adaptive``, the
     previous codebook. So it is never worse than these. ``values`` are as in ``Scaled``, and a may be negative.
     """
 
@@ -68,23 +68,35 @@ def _climb(
     ``scales`` [rows] are those of the best line through zero; ``starts`` are codebooks, float64 [rows, entries].
     """
     through_zero = torch.stack([scales.clamp(min=0), torch.zeros_like(scales)], dim=1)[:, None]
-    ends = torch.cat([_pair_quantiles(ordered, len(entries)), *(start[:, None, [0, -1]] for start in starts)], dim=1)
-    slopes = (ends[:, :, 1] - ends[:, :, 0]) / (entries[-1] - entries[0])
-    lines = torch.cat([torch.stack([slopes, ends[:, :, 0] - slopes * entries[0]], dim=2), through_zero], dim=1)
-    gains, lines = _alternate(ordered, entries, lines)
+    ends = torch.tensor([[0], [len(entries) - 1]])
+    starting = [_lines_through(start[:, None, [0, -1]], entries, ends) for start in starts]
+    starting += [through_zero, _spread_lines(ordered, entries)]
+    gains, lines = _alternate(ordered, entries, torch.cat(starting, dim=1))
     rows, best = torch.arange(len(ordered)), gains.argmax(dim=1)
     return gains[rows, best], lines[rows, best, :1] * entries + lines[rows, best, 1:]
 
 
-def _pair_quantiles(ordered: torch.Tensor, entries: int) -> torch.Tensor:
-    """All pairs of some weights, the first below the second: float64 [rows, pairs, 2]."""
-    rows, weights = ordered.shape
-    places = _MAX_PLACES
-    while places > 4 and rows * entries * places * places // 2 > _MAX_ENTRIES_AT_ONCE:
+def _spread_lines(ordered: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
+    """Lines that put two entries at two quantiles: all pairs of both, or fewer to keep the work in bounds."""
+    rows, count = len(ordered), len(entries)
+    pairs, places = torch.triu_indices(count, count, offset=1), _MAX_PLACES
+    if rows * count * pairs.shape[1] * places * places // 2 > _MAX_ENTRIES_AT_ONCE:
+        pairs = torch.tensor([[0], [count - 1]])
+    while places > 4 and rows * count * pairs.shape[1] * places * places // 2 > _MAX_ENTRIES_AT_ONCE:
         places //= 2
-    pairs = torch.triu_indices(places, places, offset=1)
-    quantiles = ordered[:, torch.linspace(0, weights - 1, places).long()].double()
-    return torch.stack([quantiles[:, pairs[0]], quantiles[:, pairs[1]]], dim=2)
+    low, high = torch.triu_indices(places, places, offset=1)
+    quantiles = ordered[:, torch.linspace(0, ordered.shape[1] - 1, places).long()].double()
+    return _lines_through(torch.stack([quantiles[:, low], quantiles[:, high]], dim=2), entries, pairs)
+
+
+def _lines_through(values: torch.Tensor, entries: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    """Scale and shift that give two entries two values, for each of ``pairs`` [2, pairs] of entries.
+
+    ``values`` is float64 [rows, starts, 2]; the result [rows, starts * pairs, 2].
+    """
+    low, high = entries[pairs[0]], entries[pairs[1]]
+    scales = (values[:, :, 1:] - values[:, :, :1]) / (high - low)
+    return torch.stack([scales, values[:, :, :1] - scales * low], dim=3).flatten(1, 2)
 
 
 def _alternate(ordered: torch.Tensor, entries: torch.Tensor, lines: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -28,8 +28,7 @@ def test_the_local_optimum_is_mostly_the_least_of_all_assignments(values, brute)
         fitted = ScaledShifted(values).fit(weight)
         least = brute.least_error(weight, len(values), lines(values))
         hits += brute.squared_error(weight, fitted) <= least + brute.slack(weight, fitted)
-    print(values, hits)
-    assert hits >= 38
+    assert hits >= 38  # it was 40
 
 
 @pytest.mark.parametrize("values", SETS)
