@@ -1,7 +1,21 @@
 """Learns low-bit weights with torch and exports them; the only folder besides models/ that imports torch."""
 
 from qcompile.frontend.codebook_weight import CodebookWeight
-from qcompile.frontend.codebooks import Adaptive, ScaledBinary, ScaledTernary
+from qcompile.frontend.codebooks import (
+    Adaptive,
+    Binary,
+    Fixed,
+    IntegerAdaptive,
+    IntegerScaled,
+    PowersOfTwo,
+    Scaled,
+    ScaledBinary,
+    ScaledShifted,
+    ScaledTernary,
+    Shared,
+    Ternary,
+    UniformGrid,
+)
 from qcompile.frontend.direct import compress_directly, decoded
 from qcompile.frontend.export import export_onnx
 from qcompile.frontend.iterated_direct import iterate_direct_compression
@@ -14,15 +28,25 @@ from qcompile.frontend.stuck import StuckAtDirectCompressionWarning
 
 __all__ = [
     "Adaptive",
+    "Binary",
     "CodebookWeight",
+    "Fixed",
+    "IntegerAdaptive",
+    "IntegerScaled",
     "IterationRecord",
     "LayerRecord",
     "LearningState",
     "LearningStep",
+    "PowersOfTwo",
+    "Scaled",
     "ScaledBinary",
+    "ScaledShifted",
     "ScaledTernary",
     "Schedule",
+    "Shared",
     "StuckAtDirectCompressionWarning",
+    "Ternary",
+    "UniformGrid",
     "compress_directly",
     "decoded",
     "export_onnx",

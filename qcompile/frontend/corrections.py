@@ -37,6 +37,11 @@ class Corrected:
         """What one codebook serves."""
         return self.codebook.per
 
+    @property
+    def bits(self) -> int:
+        """Bits that one index takes, at most; a correction takes its own."""
+        return self.codebook.bits
+
     def fit(self, weight: torch.Tensor, previous: CodebookWeight | None = None) -> CodebookWeight:
         """As ``Codebook.fit``; starts from the codebook and the corrections of ``previous``."""
         count = round(self.share * weight.numel())
@@ -51,6 +56,15 @@ class Corrected:
                 break
             fitted = better
         return fitted
+
+    def encode(self, weight: torch.Tensor, fitted: CodebookWeight) -> CodebookWeight:
+        """As ``Codebook.encode``, for what the corrections of ``fitted`` leave; they stay."""
+        plain = self.codebook.encode(_less_corrections(weight, fitted), fitted)
+        return dataclasses.replace(plain, corrections=fitted.corrections)
+
+    def decode(self, fitted: CodebookWeight) -> torch.Tensor:
+        """As ``Codebook.decode``."""
+        return fitted.decode()
 
     def _fit_once(self, weight: torch.Tensor, previous: CodebookWeight | None, count: int) -> CodebookWeight:
         """The codebook on what the corrections of ``previous`` leave, then the corrections on what it leaves."""

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from qcompile.errors import QCompileError
+from qcompile.errors import QCompileError, RecipeError
 from qcompile.frontend.batch_norm import recompute_batch_statistics
 from qcompile.frontend.codebook_weight import CodebookWeight
-from qcompile.frontend.codebooks import Codebook
+from qcompile.frontend.codebooks import Codebook, JointCodebook
 from qcompile.frontend.distributed import current_team
 from qcompile.frontend.selection import LayerRules, select_codebooks
 
@@ -37,17 +37,48 @@ def fit_all(
     codebooks: Mapping[str, Codebook],
     previous: Mapping[str, CodebookWeight] | None = None,
 ) -> dict[str, CodebookWeight]:
-    """The C step of every layer. Raises QCompileError, with the layer's name, if a weight is not finite."""
-    fitted = {}
+    """The C step of every layer; those that have the same joint codebook object take one step together.
+
+    Raises QCompileError, with the layer's name, if a weight is not finite; RecipeError, with it, if the codebook does
+    not suit the layer.
+    """
+    for name in codebooks:
+        _check_finite(name, tensors[name])
+    fitted: dict[str, CodebookWeight] = {}
     for name, codebook in codebooks.items():
-        wrong = int((~torch.isfinite(tensors[name])).sum())
-        if wrong:
-            raise QCompileError(
-                f"{name}: {wrong} of {tensors[name].numel()} weights are not finite; training diverged, "
-                "lower the learning rate"
-            )
-        fitted[name] = codebook.fit(tensors[name], previous[name] if previous else None)
-    return fitted
+        if isinstance(codebook, JointCodebook):
+            together = [other for other in codebooks if codebooks[other] is codebook]
+            if name == together[0]:
+                fitted |= _fit_jointly(codebook, {each: tensors[each] for each in together}, previous)
+        else:
+            fitted[name] = _fit(name, codebook, tensors[name], previous)
+    return {name: fitted[name] for name in codebooks}
+
+
+def _fit(
+    name: str, codebook: Codebook, tensor: torch.Tensor, previous: Mapping[str, CodebookWeight] | None
+) -> CodebookWeight:
+    try:
+        return codebook.fit(tensor, previous[name] if previous else None)
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from error
+
+
+def _fit_jointly(
+    codebook: JointCodebook, tensors: Mapping[str, torch.Tensor], previous: Mapping[str, CodebookWeight] | None
+) -> dict[str, CodebookWeight]:
+    try:
+        return codebook.fit_jointly(tensors, {name: previous[name] for name in tensors} if previous else None)
+    except RecipeError as error:
+        raise RecipeError(f"{', '.join(tensors)}: {error}") from error
+
+
+def _check_finite(name: str, tensor: torch.Tensor) -> None:
+    wrong = int((~torch.isfinite(tensor)).sum())
+    if wrong:
+        raise QCompileError(
+            f"{name}: {wrong} of {tensor.numel()} weights are not finite; training diverged, lower the learning rate"
+        )
 
 
 def place_weights(network: nn.Module, weights: Mapping[str, CodebookWeight]) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 from torch import nn
 
 from qcompile.frontend.codebook_weight import CodebookWeight
-from qcompile.frontend.codebooks import Adaptive, Codebook, ScaledBinary, ScaledTernary
+from qcompile.frontend.codebooks import Codebook, Shared, UniformGrid
+from qcompile.frontend.corrections import Corrected
 from qcompile.frontend.selection import candidate_layers
 
 SCHEMA_VERSION = 1
+_SIZES = ("entries", "bits", "groups", "corrections")
 
 
 def describe_layers(
@@ -23,22 +25,26 @@ def describe_layers(
         if name in weights:
             layers.append(size | _describe(codebooks[name], weights[name], method))
         else:
-            layers.append(size | {"method": "float", "codebook": None, "entries": None, "bits": None, "groups": None})
+            layers.append(size | {"method": "float"} | dict.fromkeys(("codebook", *_SIZES)))
     return layers
 
 
 def _describe(codebook: Codebook, weight: CodebookWeight, method: str) -> dict[str, Any]:
     groups, entries = weight.codebook.shape
     kind = _kind(codebook)
-    return {"method": method, "codebook": kind, "entries": entries, "bits": weight.bits, "groups": groups}
+    corrections = 0 if weight.corrections is None else len(weight.corrections.positions)
+    sizes = dict(zip(_SIZES, (entries, weight.bits, groups, corrections), strict=True))
+    return {"method": method, "codebook": kind} | sizes
 
 
 def _kind(codebook: Codebook) -> str:
+    """What a recipe calls it, "shared" before it where several layers share one."""
     match codebook:
-        case Adaptive():
-            return "adaptive"
-        case ScaledBinary():
-            return "scaled-binary"
-        case ScaledTernary():
-            return "scaled-ternary"
-    return type(codebook).__name__
+        case Shared():
+            return f"shared {_kind(codebook.codebook)}"
+        case Corrected():
+            return _kind(codebook.codebook)
+        case UniformGrid():
+            return "uniform"
+    name = type(codebook).__name__
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")

@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from qcompile.datasets import DATASET_NAMES
 from qcompile.errors import RecipeError
-from qcompile.frontend.codebooks import Adaptive, Codebook, ScaledBinary, ScaledTernary
-from qcompile.frontend.corrections import Corrected
+from qcompile.frontend.layer_rule import LayerRule
 from qcompile.frontend.schedule import Schedule
 from qcompile.frontend.tables import read_table
 from qcompile.frontend.training import Optimization
@@ -42,45 +41,6 @@ class LearningSettings:
         _check_range("epochs", self.epochs, 1, 10_000)
         _check_range("first_epochs", self.first_epochs, 1, 10_000)
         _check_range("refit_every", self.refit_every, 1, 1_000_000)
-
-
-@dataclass(frozen=True)
-class LayerRule:
-    """The codebook of the layers that a pattern matches. "adaptive" needs ``entries``; the others know their own.
-
-    ``corrections`` is the share of the weights, 0 to 1, that are corrected one by one (``Corrected``).
-    """
-
-    codebook: Literal["adaptive", "scaled-binary", "scaled-ternary", "float"]
-    entries: int = 0
-    per: Literal["tensor", "channel"] = "tensor"
-    corrections: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.entries and self.codebook != "adaptive":
-            raise RecipeError(f'entries is {self.entries}; only "adaptive" takes it, not "{self.codebook}"')
-        self.make()
-
-    def make(self) -> Codebook | Literal["float"]:
-        """The C step. Raises RecipeError for a value out of range."""
-        plain = self._make_plain()
-        if self.corrections == 0:
-            return plain
-        if plain == "float":
-            raise RecipeError(f"corrections is {self.corrections}; a float layer has nothing to correct")
-        return Corrected(plain, self.corrections)
-
-    def _make_plain(self) -> Codebook | Literal["float"]:
-        """The C step without corrections."""
-        match self.codebook:
-            case "adaptive":
-                return Adaptive(self.entries, self.per)
-            case "scaled-binary":
-                return ScaledBinary(self.per)
-            case "scaled-ternary":
-                return ScaledTernary(self.per)
-            case "float":
-                return "float"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Sources: Courbariaux et al., BinaryConnect, arXiv 1511.00363; Bengio et al., arX
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from qcompile.errors import RecipeError
 from qcompile.frontend.advance import compress, finish_learning, start_learning
 from qcompile.frontend.codebook_weight import CodebookWeight
-from qcompile.frontend.codebooks import Codebook
+from qcompile.frontend.codebooks import Codebook, JointCodebook
 from qcompile.frontend.direct import fit_all
 from qcompile.frontend.lc_state import LearningState
 from qcompile.frontend.learning_step import LearningStep, Train, run_training
@@ -40,8 +39,9 @@ def train_straight_through(
 
     While ``train`` runs the parameters hold decode(w); whenever an optimizer steps, the gradient there moves the
     float w behind it. After every step each index goes to its nearest entry, and after each ``refit_every`` steps
-    the codebooks are fitted anew. All else as in ``iterate_direct_compression``; ``on_iteration`` sees the network
-    with its float weights. An optimizer whose step calls a closure (LBFGS) computes its gradient at w instead.
+    the codebooks are fitted anew, those of several layers only after ``train``. All else as in
+    ``iterate_direct_compression``; ``on_iteration`` sees the network with its float weights. An optimizer whose step
+    calls a closure (LBFGS) computes its gradient at w instead.
 
     Raises RecipeError if ``refit_every`` is below 1, and as ``learn_compressed`` does.
     """
@@ -78,6 +78,14 @@ def decoded_steps(
     def names_of(optimizer: torch.optim.Optimizer) -> list[str]:
         return [names[id(weight)] for weight in optimized_weights(optimizer, names)]
 
+    def fit(name: str) -> CodebookWeight:
+        if isinstance(codebooks[name], JointCodebook):
+            return encode(name)
+        return fit_all({name: floats[name]}, {name: codebooks[name]}, latest)[name]
+
+    def encode(name: str) -> CodebookWeight:
+        return codebooks[name].encode(floats[name], latest[name])
+
     def restore(optimizer: torch.optim.Optimizer, _args: Any, _kwargs: Any) -> None:
         _copy({name: floats[name] for name in names_of(optimizer)}, parameters)
 
@@ -86,8 +94,7 @@ def decoded_steps(
         _copy({name: parameters[name].detach() for name in stepped}, floats)
         for name in stepped:
             steps[name] += 1
-            refit = steps[name] % refit_every == 0
-            latest[name] = _fit(name, floats, codebooks, latest) if refit else reassign(floats[name], latest[name])
+            latest[name] = fit(name) if steps[name] % refit_every == 0 else encode(name)
         _copy({name: latest[name].decode() for name in stepped}, parameters)
 
     hooks = (register_optimizer_step_pre_hook(restore), register_optimizer_step_post_hook(follow))
@@ -98,26 +105,6 @@ def decoded_steps(
         for hook in hooks:
             hook.remove()
         _copy(floats, parameters)
-
-
-def reassign(weight: torch.Tensor, previous: CodebookWeight) -> CodebookWeight:
-    """``previous`` with every index at the entry nearest to ``weight``; codebook, scale and corrections stay."""
-    plain = weight.detach().cpu().double()
-    if previous.corrections is not None:
-        positions, values = previous.corrections.positions, previous.corrections.values.double()
-        plain = plain.flatten().index_add(0, positions, -values).reshape(plain.shape)
-    if previous.scale is not None:
-        plain = plain / previous.scale.double().reshape(-1, *[1] * (plain.dim() - 1))
-    codebook = previous.codebook.double()
-    middles = (codebook[:, 1:] + codebook[:, :-1]) / 2
-    indices = torch.searchsorted(middles.contiguous(), plain.reshape(len(codebook), -1).contiguous())
-    return replace(previous, indices=indices.to(torch.uint8).reshape(plain.shape))
-
-
-def _fit(
-    name: str, floats: Mapping[str, torch.Tensor], codebooks: Mapping[str, Codebook], latest: Weights
-) -> CodebookWeight:
-    return fit_all({name: floats[name]}, {name: codebooks[name]}, latest)[name]
 
 
 def _copy(sources: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor]) -> None:

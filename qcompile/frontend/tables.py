@@ -1,8 +1,9 @@
 """Frozen dataclasses from TOML tables, and back: unknown keys and wrong types are refused."""
 
 import difflib
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from qcompile.errors import RecipeError
 
@@ -10,7 +11,9 @@ Value = TypeVar("Value")
 
 
 def read_table(kind: type[Value], table: object, where: str) -> Value:
-    """A ``kind``, a dataclass, from a TOML table. Fields may be bool, int, float, str, Literal, dataclass or dict.
+    """A ``kind``, a dataclass, from a TOML table.
+
+    Fields may be bool, int, float, str, Literal, dataclass, dict, tuple of any length, or one of several of these.
 
     Raises RecipeError, beginning with ``where`` (file and table), for an unknown or missing key or a wrong type, and
     for what ``kind`` itself refuses.
@@ -51,15 +54,33 @@ def _read_value(kind: Any, value: object, where: str) -> Any:
         return read_table(kind, value, where)
     if get_origin(kind) is dict and isinstance(value, dict):
         return {key: _read_value(get_args(kind)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_read_value(get_args(kind)[0], item, f"{where}[{place}]") for place, item in enumerate(value))
+    if get_origin(kind) is Union:
+        return _read_any(get_args(kind), value, where)
     if get_origin(kind) is Literal:
-        if value in get_args(kind):
+        if type(value) is str and value in get_args(kind):
             return value
-        raise RecipeError(f"{where} is {value!r}, wanted one of {', '.join(map(repr, get_args(kind)))}")
+        raise RecipeError(f"{where} is {value!r}, wanted one of {_name(kind)}")
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not (get_origin(kind) or kind):  # not isinstance: true is no number
-        raise RecipeError(f"{where} is {value!r}, wanted {getattr(kind, '__name__', kind)}")
+        raise RecipeError(f"{where} is {value!r}, wanted {_name(kind)}")
     return value
+
+
+def _read_any(kinds: tuple[Any, ...], value: object, where: str) -> Any:
+    """``value`` as the first of ``kinds`` that it fits."""
+    for kind in kinds:
+        with suppress(RecipeError):
+            return _read_value(kind, value, where)
+    raise RecipeError(f"{where} is {value!r}, wanted {' or '.join(map(_name, kinds))}")
+
+
+def _name(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(map(repr, get_args(kind)))
+    return "a list" if get_origin(kind) is tuple else str(getattr(kind, "__name__", kind))
 
 
 def as_table(value: Any) -> Any:
@@ -90,6 +111,8 @@ def _literal(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
+        case tuple():
+            return f"[{', '.join(map(_literal, value))}]"
         case str():
             escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value)
             return f'"{escaped}"'

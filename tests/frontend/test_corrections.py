@@ -125,3 +125,29 @@ def test_serves_what_the_codebook_serves():
 def test_a_share_out_of_range_is_an_error(share):
     with pytest.raises(RecipeError, match="wanted 0 to 1"):
         Corrected(Adaptive(2), share)
+
+
+def smallest_distances(weight, previous):
+    """The smallest distance of each weight to any entry, scaled and corrected."""
+    scale = torch.ones(len(weight)) if previous.scale is None else previous.scale.expand(len(weight))
+    fixed = torch.zeros(weight.numel())
+    if previous.corrections is not None:
+        fixed[previous.corrections.positions] = previous.corrections.values
+    rows = previous.codebook.repeat_interleave(len(weight) // len(previous.codebook), 0)
+    values = (rows * scale[:, None])[:, None, :] + fixed.reshape(len(weight), -1, 1)
+    return (weight.reshape(len(weight), -1, 1) - values).abs().amin(dim=2)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "channel", "scale", "one scale", "corrections", "one entry"])
+def test_encoding_finds_the_nearest_entry_beside_scale_and_corrections(kind):
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(4, 3, 2, generator=generator)
+    indices = torch.zeros(4, 3, 2, dtype=torch.uint8)
+    groups, entries = (4 if kind == "channel" else 1), (1 if kind == "one entry" else 5)
+    codebook = torch.randn(groups, entries, generator=generator).sort(dim=1).values
+    scale = {"scale": torch.tensor([0.5, -2.0, 3.0, 0.1]), "one scale": torch.tensor([0.7])}.get(kind)
+    corrections = Corrections(torch.tensor([2, 9]), torch.tensor([3.0, -2.0])) if kind == "corrections" else None
+    found = Corrected(Adaptive(5), 0.5).encode(weight, CodebookWeight(codebook, indices, scale, corrections))
+    distances = (weight - found.decode()).abs().reshape(4, -1)
+    # Both round a product, a sum and a difference of values below 10.
+    assert (distances - smallest_distances(weight, found)).abs().max() <= 6 * 10 * 2**-24

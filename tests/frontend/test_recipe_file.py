@@ -5,7 +5,8 @@ import pytest
 from qcompile.errors import RecipeError
 from qcompile.frontend.codebooks import Adaptive, ScaledTernary
 from qcompile.frontend.corrections import Corrected
-from qcompile.frontend.recipe import LayerRule, read_recipe
+from qcompile.frontend.layer_rule import LayerRule
+from qcompile.frontend.recipe import read_recipe
 from qcompile.frontend.recipe_file import load_recipe, shipped_recipes
 from qcompile.frontend.selection import select_codebooks
 from qcompile.frontend.tables import write_table
@@ -98,7 +99,7 @@ def test_a_file_that_is_missing_or_no_toml_is_refused(tmp_path):
 
 
 def test_entries_belong_to_adaptive_codebooks():
-    with pytest.raises(RecipeError, match='only "adaptive" takes it, not "scaled-binary"'):
+    with pytest.raises(RecipeError, match='only "adaptive" or "integer-adaptive" takes it, not "scaled-binary"'):
         LayerRule("scaled-binary", entries=2)
 
 

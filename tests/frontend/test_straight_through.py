@@ -5,9 +5,7 @@ from torch.nn import functional as F
 
 from qcompile.errors import QCompileError, RecipeError
 from qcompile.frontend import Adaptive, ScaledBinary, compress_directly, train_straight_through
-from qcompile.frontend.codebook_weight import CodebookWeight, Corrections
 from qcompile.frontend.lc_state import LearningState
-from qcompile.frontend.straight_through import reassign
 
 INPUTS = torch.randn(96, 6, generator=torch.Generator().manual_seed(1))
 LABELS = (INPUTS[:, 0] * INPUTS[:, 1] > 0).long()
@@ -156,29 +154,3 @@ def test_what_is_wrong_is_said():
 
     with pytest.raises(QCompileError, match=r"last\.weight: 16 of 16 weights are not finite"):
         train_straight_through(network, {"last": Adaptive(2), "*": "float"}, diverge, 1)
-
-
-def brute_force(weight, previous):
-    """The smallest distance of each weight to any entry, scaled and corrected."""
-    scale = torch.ones(len(weight)) if previous.scale is None else previous.scale.expand(len(weight))
-    fixed = torch.zeros(weight.numel())
-    if previous.corrections is not None:
-        fixed[previous.corrections.positions] = previous.corrections.values
-    rows = previous.codebook.repeat_interleave(len(weight) // len(previous.codebook), 0)
-    values = (rows * scale[:, None])[:, None, :] + fixed.reshape(len(weight), -1, 1)
-    return (weight.reshape(len(weight), -1, 1) - values).abs().amin(dim=2)
-
-
-@pytest.mark.parametrize("kind", ["tensor", "channel", "scale", "one scale", "corrections", "one entry"])
-def test_reassigned_indices_are_the_nearest(kind):
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(4, 3, 2, generator=generator)
-    indices = torch.zeros(4, 3, 2, dtype=torch.uint8)
-    groups, entries = (4 if kind == "channel" else 1), (1 if kind == "one entry" else 5)
-    codebook = torch.randn(groups, entries, generator=generator).sort(dim=1).values
-    scale = {"scale": torch.tensor([0.5, -2.0, 3.0, 0.1]), "one scale": torch.tensor([0.7])}.get(kind)
-    corrections = Corrections(torch.tensor([2, 9]), torch.tensor([3.0, -2.0])) if kind == "corrections" else None
-    found = reassign(weight, CodebookWeight(codebook, indices, scale, corrections))
-    distances = (weight - found.decode()).abs().reshape(4, -1)
-    # Both round a product, a sum and a difference of values below 10.
-    assert (distances - brute_force(weight, found)).abs().max() <= 6 * 10 * 2**-24
