@@ -13,6 +13,8 @@ _TAKEN_BY = {
     "values": ("fixed", "scaled", "scaled-shifted", "integer-scaled"),
     "smallest_exponent": ("powers-of-two",),
     "bits": ("uniform",),
+    "weight_bytes": ("learned-widths",),
+    "widths": ("learned-widths",),
 }
 _WITHOUT_PER = ("fixed", "binary", "ternary", "powers-of-two", "float")
 _INTEGER = ("integer-adaptive", "integer-scaled", "uniform")
@@ -23,7 +25,8 @@ class LayerRule:
     """The codebook of the layers that a pattern matches, and what it needs to be told.
 
     "adaptive" and "integer-adaptive" take ``entries``; "fixed", "scaled", "scaled-shifted" and "integer-scaled" take
-    ``values``; "powers-of-two" takes ``smallest_exponent``; "uniform" takes ``bits``; the others know their own.
+    ``values``; "powers-of-two" takes ``smallest_exponent``; "uniform" takes ``bits``; "learned-widths" takes
+    ``weight_bytes``, what its layers may take together, and ``widths`` to choose from; the others know their own.
     ``per`` is what has values of its own: "tensor", "channel" or a number of neighbouring channels; of the integer
     codebooks what has a scale of its own. With ``shared`` one codebook serves all layers that the pattern matches.
     ``corrections`` is the share of the weights, 0 to 1, that are corrected one by one (``Corrected``).
@@ -42,6 +45,7 @@ class LayerRule:
         "integer-adaptive",
         "integer-scaled",
         "uniform",
+        "learned-widths",
         "float",
     ]
     entries: int = 0
@@ -49,6 +53,8 @@ class LayerRule:
     values: tuple[float, ...] = ()
     smallest_exponent: int = -1
     bits: int = 0
+    weight_bytes: int = 0
+    widths: tuple[int, ...] = ()
     shared: bool = False
     corrections: float = 0.0
 
@@ -92,6 +98,8 @@ class LayerRule:
                 return codebooks.ScaledBinary(self.per)
             case "scaled-ternary":
                 return codebooks.ScaledTernary(self.per)
+            case "learned-widths":
+                return codebooks.LearnedWidths(self.weight_bytes, self.widths, self.per)
             case "scaled":
                 return codebooks.Scaled(self.values, self.per)
             case _:

@@ -5,6 +5,7 @@ from qcompile.frontend.codebooks.base import Codebook, JointCodebook, Per
 from qcompile.frontend.codebooks.fixed import Binary, Fixed, PowersOfTwo, Ternary
 from qcompile.frontend.codebooks.integer_adaptive import IntegerAdaptive
 from qcompile.frontend.codebooks.integer_scaled import IntegerScaled, UniformGrid
+from qcompile.frontend.codebooks.learned_widths import LearnedWidths
 from qcompile.frontend.codebooks.optimal_kmeans import OptimalPath, optimal_codebooks
 from qcompile.frontend.codebooks.scaled import Scaled
 from qcompile.frontend.codebooks.scaled_shifted import ScaledShifted
@@ -19,6 +20,7 @@ __all__ = [
     "IntegerAdaptive",
     "IntegerScaled",
     "JointCodebook",
+    "LearnedWidths",
     "OptimalPath",
     "Per",
     "PowersOfTwo",

@@ -11,6 +11,7 @@ from qcompile.frontend.codebooks import (
     IntegerAdaptive,
     IntegerScaled,
     JointCodebook,
+    LearnedWidths,
     PowersOfTwo,
     Scaled,
     ScaledBinary,
@@ -44,6 +45,7 @@ KINDS = [
     IntegerScaled(CROOKED),
     UniformGrid(3),
     Shared(Adaptive(3)),
+    LearnedWidths(10_000_000, (1, 2)),
 ]
 PER = [
     lambda per: Adaptive(3, per),
@@ -192,4 +194,4 @@ def test_bits_hold_every_index(codebook):
 
 
 def test_only_a_joint_codebook_is_one():
-    assert [kind for kind in ALL if isinstance(kind, JointCodebook)] == [Shared(Adaptive(3))]
+    assert [kind for kind in ALL if isinstance(kind, JointCodebook)] == KINDS[-2:]
