@@ -1,24 +1,12 @@
 import itertools
-from dataclasses import dataclass
 
 import pytest
 import torch
 
 from qcompile.errors import RecipeError
-from qcompile.frontend.codebooks import Adaptive, ScaledBinary, ScaledTernary, encode
+from qcompile.frontend.codebook_weight import CodebookWeight, Corrections
+from qcompile.frontend.codebooks import Adaptive, Fixed, ScaledBinary, ScaledTernary
 from qcompile.frontend.corrections import Corrected, largest, squared_error
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A codebook of given values."""
-
-    values: tuple[float, ...]
-    per = "tensor"
-
-    def fit(self, weight, previous=None):
-        return encode(weight, torch.tensor([self.values], dtype=torch.float64))
-
 
 FREE = [Adaptive(2), Adaptive(4), ScaledBinary(), ScaledTernary(), Adaptive(2, "channel"), ScaledBinary("channel")]
 
