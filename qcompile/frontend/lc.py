@@ -78,12 +78,12 @@ def _start(parameters: Mapping[str, nn.Parameter], codebooks: Mapping[str, Codeb
 
 def _learn(step: LearningStep, parameters: dict[str, nn.Parameter], state: LearningState, train: Train) -> Training:
     """The L step: the user's training, pulled towards decode + lambda / mu."""
-    pulls = [
-        (weight, (state.weights[name].decode() + state.multipliers[name] / step.penalty).to(weight.device))
+    targets = {
+        name: (state.weights[name].decode() + state.multipliers[name] / step.penalty).to(weight.device)
         for name, weight in parameters.items()
-    ]
-    with penalized_steps(pulls, step.penalty):
-        return run_training(step, parameters, train)
+    }
+    with penalized_steps([(parameters[name], target) for name, target in targets.items()], step.penalty):
+        return run_training(replace(step, targets=targets), parameters, train)
 
 
 def _compress(

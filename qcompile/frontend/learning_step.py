@@ -16,10 +16,15 @@ from qcompile.frontend.penalty import optimized_weights
 
 @dataclass(frozen=True)
 class LearningStep:
-    """What the user's training function is told about the L step that it is to run; a baseline has no penalty (0)."""
+    """What the user's training function is told about the L step that it is to run; a baseline has no penalty (0).
+
+    The L step minimizes the loss plus penalty/2 ||w - target||^2 over the weights w in ``targets``, by parameter name.
+    Optimizers need not be told; who solves the L step otherwise, in closed form say, finds the targets here.
+    """
 
     iteration: int
     penalty: float
+    targets: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def clip(self, learning_rate: float) -> float:
         """The learning rate, at most 1/penalty: above it the penalty's own gradient step diverges (1707.01209, 5.1)."""
@@ -39,14 +44,16 @@ class Training:
 
 
 def run_training(step: LearningStep, parameters: Mapping[str, torch.nn.Parameter], train: Train) -> Training:
-    """Runs ``train``, which must step optimizers that together hold all ``parameters``.
+    """Runs ``train``, which must step optimizers that together hold all ``parameters``, or write to them itself.
 
-    Raises QCompileError if one of them was not stepped, or if the loss that it returns is not finite.
+    Raises QCompileError if one of them stayed as it was, or if the loss that it returns is not finite.
     """
     start = time.perf_counter()
+    versions = {name: parameter._version for name, parameter in parameters.items()}  # torch counts what is written
     with _watched_steps(parameters) as seen:
         loss = train(step)
-    if missing := [name for name, parameter in parameters.items() if id(parameter) not in seen.stepped]:
+    untouched = [name for name, parameter in parameters.items() if parameter._version == versions[name]]
+    if missing := [name for name in untouched if id(parameters[name]) not in seen.stepped]:
         raise QCompileError(f"train() stepped no optimizer that holds {', '.join(missing)}: these cannot be learned")
     if loss is not None and not math.isfinite(loss):
         raise QCompileError(f"the loss of iteration {step.iteration} is {loss}: lower the learning rate")

@@ -32,7 +32,9 @@ def draw_monitors(title: str, records: Sequence[Record], advice: Sequence[str] =
 def _overall(records: Sequence[Record]) -> list[Chart]:
     losses = {
         "training loss": _points(records, lambda record: record["loss"]),
-        "loss of the decoded weights": _points(records, lambda record: record["decoded"]["train_loss"]),
+        "loss of the decoded weights": _points(
+            records, lambda record: record["decoded"] and record["decoded"]["train_loss"]
+        ),
     }
     return [
         Chart("Loss", losses, logarithmic=True),

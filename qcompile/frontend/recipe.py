@@ -29,18 +29,22 @@ class ReferenceSettings:
 class LearningSettings:
     """How one L step trains. ``learning_rate_decay`` acts from one L step to the next, not inside one.
 
+    A part of an epoch takes that share of the samples, drawn anew each time: C steps may come several times an epoch.
+    The decoded network is measured after every ``measure_every`` iterations.
     ``refit_every`` is for straight-through training: the optimizer steps from one fit of the codebooks to the next.
     """
 
-    epochs: int = 6
-    first_epochs: int = 12
+    epochs: float = 6.0
+    first_epochs: float = 12.0
     refit_every: int = 1
+    measure_every: int = 1
     optimization: Optimization = field(default_factory=lambda: Optimization(0.09, 0.98))
 
     def __post_init__(self) -> None:
-        _check_range("epochs", self.epochs, 1, 10_000)
-        _check_range("first_epochs", self.first_epochs, 1, 10_000)
+        _check_range("epochs", self.epochs, 0.001, 10_000)
+        _check_range("first_epochs", self.first_epochs, 0.001, 10_000)
         _check_range("refit_every", self.refit_every, 1, 1_000_000)
+        _check_range("measure_every", self.measure_every, 1, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Recipe:
 
     The methods but "direct" train ``schedule.iterations`` times by ``learning``; only "lc" has a penalty.
     A network with batch normalization gets its statistics for compressed weights from the first
-    ``calibration_images`` of the training images. Raises RecipeError on construction.
+    ``calibration_images`` of the training images, augmented as in learning. Raises RecipeError on construction.
     """
 
     network: str
@@ -86,6 +90,6 @@ def _check_name(key: str, name: str, names: tuple[str, ...]) -> None:
         raise RecipeError(f'{key} is "{name}", wanted one of {", ".join(names)}')
 
 
-def _check_range(key: str, value: int, low: int, high: int) -> None:
+def _check_range(key: str, value: float, low: float, high: int) -> None:
     if not low <= value <= high:
         raise RecipeError(f"{key} is {value}, wanted {low} to {high}")

@@ -68,15 +68,18 @@ def train_epoch(
     settings: Optimization,
     generator: torch.Generator,
     team: Team = ALONE,
+    share: float = 1.0,
 ) -> float:
     """Trains ``network`` on each sample once, in an order drawn from ``generator``; gives the mean loss.
+
+    With a ``share`` below 1 only so many of the samples, at least one, are drawn.
 
     The processes of a ``team`` share every batch; their generators and networks must be alike, and ``network`` is what
     ``team.parallel`` gave. Raises QCompileError if the loss is no longer finite.
     """
     network.train()
     total = 0.0
-    order = torch.randperm(len(samples.labels), generator=generator)
+    order = torch.randperm(len(samples.labels), generator=generator)[: max(1, round(share * len(samples.labels)))]
     for batch in torch.split(order, settings.batch_size):
         images, labels = samples.images[batch], samples.labels[batch]
         if settings.augmentation == "crop-flip":
@@ -92,7 +95,7 @@ def train_epoch(
     total = sum(team.gather(total))
     if not math.isfinite(total):
         raise QCompileError(f"the training loss is {total}: lower the learning rate")
-    return total / len(samples.labels)
+    return total / len(order)
 
 
 def evaluate(network: nn.Module, samples: Samples) -> tuple[float, float]:

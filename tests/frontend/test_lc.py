@@ -1,4 +1,5 @@
 import math
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -44,13 +45,16 @@ SCHEDULE = Schedule(first_penalty=0.05, growth=1.15, iterations=40, tolerance=1e
 
 
 def test_the_network_ends_on_the_codebook_and_beats_direct_compression():
-    learned, direct = Regression(), Regression()
-    compress_directly(direct.network, {"*": Adaptive(2)})
-    state = learn_compressed(learned.network, {"*": Adaptive(2)}, learned.train, SCHEDULE)
-    assert torch.equal(learned.network.weight, state.weights["weight"].decode())
-    assert len(learned.network.weight.unique()) == 2
-    assert learned.loss() < 0.8 * direct.loss()
-    assert state.distance < 1e-2
+    ratios = []
+    for seed in range(6, 14):  # no guarantee on any one task: the problem is NP-complete, and 18 weights are few
+        learned, direct = Regression(seed), Regression(seed)
+        compress_directly(direct.network, {"*": Adaptive(2)})
+        state = learn_compressed(learned.network, {"*": Adaptive(2)}, learned.train, SCHEDULE)
+        assert torch.equal(learned.network.weight, state.weights["weight"].decode())
+        assert len(learned.network.weight.unique()) == 2
+        assert state.distance < 1e-2
+        ratios.append((learned.loss() / direct.loss()).item())
+    assert statistics.median(ratios) < 0.8
 
 
 def test_multipliers_bring_the_weights_closer_than_the_penalty_alone():
@@ -62,6 +66,24 @@ def test_multipliers_bring_the_weights_closer_than_the_penalty_alone():
         distances[form] = state.distance
         assert (state.multipliers["weight"] != 0).any() == (form == "augmented_lagrangian")
     assert distances["augmented_lagrangian"] < distances["quadratic"] / 10
+
+
+def test_the_l_step_may_be_solved_in_closed_form():
+    task, exact = Regression(), Regression()
+
+    def solve(step):
+        """Zero gradient of |x w' - y|^2 / n + mu/2 |w - t|^2, n the number of terms of the mean."""
+        count, (target,) = exact.targets.numel(), step.targets.values()
+        left = 2 / count * exact.inputs.T @ exact.inputs + step.penalty * torch.eye(INPUTS)
+        right = 2 / count * exact.targets.T @ exact.inputs + step.penalty * target
+        with torch.no_grad():
+            exact.network.weight.copy_(torch.linalg.solve(left, right, left=False))
+
+    learn_compressed(task.network, {"*": Adaptive(2)}, lambda step: task.train(step, 2000), SCHEDULE)
+    state = learn_compressed(exact.network, {"*": Adaptive(2)}, solve, SCHEDULE)
+    assert state.distance < 1e-2
+    # Both follow the same path of minimizers, the one up to what 2000 gradient steps leave.
+    assert torch.equal(state.weights["weight"].indices, Adaptive(2).fit(task.network.weight).indices)
 
 
 def test_one_iteration_is_the_formula():

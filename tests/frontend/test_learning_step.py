@@ -37,6 +37,17 @@ def test_a_parameter_that_no_optimizer_steps_is_named():
         run_training(STEP, parameters, lambda step: step_once([parameters["w0"]]))
 
 
+def test_a_parameter_that_is_written_to_needs_no_optimizer():
+    parameters = make_parameters()
+
+    def train(step):
+        with torch.no_grad():
+            for parameter in parameters.values():
+                parameter.copy_(torch.zeros(2))
+
+    assert run_training(STEP, parameters, train).learning_rate is None
+
+
 def test_an_optimizer_without_a_learning_rate():
     parameters = make_parameters(1)
 

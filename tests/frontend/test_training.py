@@ -62,6 +62,36 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(accumulate):
     assert difference <= 10 * 64 * 2**-24
 
 
+@pytest.mark.parametrize(("share", "count"), [(0.5, 35), (0.001, 1), (1.0, 70)])
+def test_a_share_of_an_epoch_takes_other_samples_each_time(share, count):
+    seen = []
+    network, samples = make_network(), make_samples(70)
+    network.register_forward_pre_hook(lambda module, images: seen.append(images[0]))
+    optimizer = make_optimizer(network, Optimization(batch_size=16), 0.1)
+    generator = torch.Generator().manual_seed(0)
+    rounds = []
+    for _ in range(2):
+        seen.clear()
+        loss = train_epoch(network, optimizer, samples, Optimization(batch_size=16), generator, share=share)
+        assert 0 < loss < 5
+        rounds.append(torch.cat(seen))
+        assert len(rounds[-1].unique(dim=0)) == count == len(rounds[-1])
+    assert not torch.equal(*rounds)
+
+
+def test_images_are_augmented_only_where_asked():
+    samples, batches = make_samples(40), {}
+    for augmentation in ("none", "crop-flip"):
+        seen = []
+        network = make_network()
+        network.register_forward_pre_hook(lambda module, images, seen=seen: seen.append(images[0]))
+        train(network, samples, 1, augmentation=augmentation)
+        batches[augmentation] = torch.cat(seen)
+    assert sorted(batches["none"].flatten(1).tolist()) == sorted(samples.images.flatten(1).tolist())
+    assert (batches["crop-flip"] == 0).any()  # what a crop moves in
+    assert batches["crop-flip"].shape == batches["none"].shape
+
+
 def test_the_seed_decides_the_result():
     results = []
     for seed in (1, 1, 2):

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from qcompile.datasets import load
+from qcompile.frontend.augmentation import crop_and_flip
 from qcompile.frontend.recipe import Recipe
 from qcompile.frontend.training import Samples
 
@@ -40,7 +41,13 @@ def memory_format(recipe: Recipe) -> torch.memory_format:
     return torch.channels_last if bfloat16 else torch.contiguous_format
 
 
-def calibration_batches(samples: Samples, count: int) -> list[torch.Tensor]:
-    """The first ``count`` images, or all where there are fewer, in batches of as good as one size."""
+def calibration_batches(samples: Samples, count: int, augmentation: str) -> list[torch.Tensor]:
+    """The first ``count`` images, or all where there are fewer, in batches of as good as one size.
+
+    They are augmented as in training, always alike: statistics of plain images are not those that the network was
+    trained with, and cost the float ResNet-20 three points of accuracy.
+    """
     images = samples.images[:count]
+    if augmentation == "crop-flip":
+        images = crop_and_flip(images, torch.Generator().manual_seed(0))
     return list(torch.tensor_split(images, -(-len(images) // _CALIBRATION_BATCH)))

@@ -56,15 +56,22 @@ def _train(session: Session, step: LearningStep) -> float:
     rate = settings.learning_rate * settings.learning_rate_decay**step.iteration
     optimizer = make_optimizer(session.network, settings, step.clip(rate))
     epochs = learning.first_epochs if step.iteration == 0 else learning.epochs
-    losses = [session.train_epoch(optimizer, settings, f"{_STAGE} {step.iteration} {epoch}") for epoch in range(epochs)]
+    shares = [1.0] * int(epochs) + ([epochs % 1] if epochs % 1 else [])
+    losses = [
+        session.train_epoch(optimizer, settings, f"{_STAGE} {step.iteration} {epoch}", share)
+        for epoch, share in enumerate(shares)
+    ]
     return losses[-1]
 
 
 def _after_iteration(session: Session, state: LearningState) -> None:
-    measured = measure_decoded(session, state.weights)
+    wanted = state.iteration % session.recipe.learning.measure_every == 0
+    measured = measure_decoded(session, state.weights) if wanted else None
     record = state.history[-1]
     session.record(_STAGE, **asdict(record), decoded=measured)
-    note = f"distance {record.distance:.4f}, loss {record.loss:.5f}, decoded {measured['train_loss']:.5f}"
+    note = f"distance {record.distance:.4f}, loss {record.loss:.5f}"
+    if measured is not None:
+        note += f", decoded {measured['train_loss']:.5f}"
     if record.advice:
         session.progress.tell(record.advice)
     session.progress.show(_STAGE, state.iteration, session.recipe.schedule.iterations, note)

@@ -53,7 +53,8 @@ class Session:
         """Training images for the batch statistics of compressed weights; None for a network that has none."""
         if not has_batch_statistics(self.network):
             return None
-        return calibration_batches(self.data.train, self.recipe.calibration_images)
+        augmentation = self.recipe.learning.optimization.augmentation
+        return calibration_batches(self.data.train, self.recipe.calibration_images, augmentation)
 
     def restore(self) -> None:
         """Takes up the newest checkpoint, if there is one. Raises DataError if it is damaged or of other data."""
@@ -113,14 +114,16 @@ class Session:
         if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
             raise DataError(f"{source}: holds values that are not finite; was training cut short?")
 
-    def train_epoch(self, optimizer: torch.optim.Optimizer, settings: Optimization, place: str) -> float:
-        """One epoch, its randomness a function of the seed and the place alone: nothing of it need be saved.
+    def train_epoch(
+        self, optimizer: torch.optim.Optimizer, settings: Optimization, place: str, share: float = 1.0
+    ) -> float:
+        """An epoch or a share of it, its randomness a function of the seed and the place: nothing need be saved.
 
         Order and augmentation are the same on all processes, dropout is another on each.
         """
         torch.manual_seed(self._seed(f"{place} process {self.team.rank}"))
         generator = torch.Generator().manual_seed(self._seed(place))
-        return train_epoch(self.trained, optimizer, self.data.train, settings, generator, self.team)
+        return train_epoch(self.trained, optimizer, self.data.train, settings, generator, self.team, share)
 
     def _seed(self, place: str) -> int:
         digest = hashlib.sha256(f"{self.recipe.seed} {place}".encode()).digest()
