@@ -19,7 +19,7 @@ from qcompile.frontend.codebooks.optimal_scale import optimal_scales
 from qcompile.frontend.codebooks.rows import as_rows, sort_rows
 
 _GRID = tuple(float(value) for value in range(-GREATEST, GREATEST + 1))
-_MAX_TURNS = 50
+_MAX_TURNS = 20
 _LEAST_GAIN = 1e-5  # of the error, in a turn
 _STARTS = 8
 _KEPT_STARTS = 2
