@@ -19,9 +19,10 @@ from qcompile.frontend.codebooks.optimal_scale import optimal_scales
 from qcompile.frontend.codebooks.rows import as_rows, sort_rows
 
 _GRID = tuple(float(value) for value in range(-GREATEST, GREATEST + 1))
-_MAX_TURNS = 50
-_STARTS = 24
-_KEPT_STARTS = 3
+_MAX_TURNS = 20
+_LEAST_GAIN = 1e-5  # of the error, in a turn
+_STARTS = 8
+_KEPT_STARTS = 2
 _GREATEST_CLIPPING = 16  # the greatest weight over the greatest product, at a start
 
 
@@ -32,7 +33,7 @@ class IntegerAdaptive(NearestEntry):
     Not -128: so every codebook's negative is one too, and no scale need be negative. Minimizes sum (w - s c)**2, a
     local optimum. By turns come the best integers and indices for the scales, globally (``optimal_integers``); the
     best scales for these, in closed form; and the best common factor of the scales for the integers that are nearest
-    to the means, globally (``optimal_scales``). No turn raises the error. The first fit starts from the best of 24
+    to the means, globally (``optimal_scales``). No turn raises the error. The first fit starts from the best of 8
     scales, by channel also from as many times each channel's root mean square; later ones from the previous scales.
     """
 
@@ -71,9 +72,11 @@ class IntegerAdaptive(NearestEntry):
         for _ in range(_MAX_TURNS):
             better_scales = _adjust_factor(rows, codebook, optimal_scales_of_rows(rows, codebook, scales))
             better_codebook, better_error = optimal_integers(rows, better_scales, self.entries)
-            if not better_error < error:
+            gain = error - better_error
+            if gain > 0:
+                codebook, error, scales = better_codebook, better_error, better_scales
+            if not gain > _LEAST_GAIN * (error + rows.square):
                 break
-            codebook, error, scales = better_codebook, better_error, better_scales
         return error, codebook, scales
 
     def _starts(self, rows: SortedRows) -> list[torch.Tensor]:
@@ -89,7 +92,8 @@ class IntegerAdaptive(NearestEntry):
 def _adjust_factor(rows: SortedRows, codebook: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
     """``scales`` times the factor for which rounding the means of the entries to the grid costs least."""
     means, masses = rows.means_of_entries(codebook, scales)
-    factor = optimal_scales(means[None], _GRID, masses[None])
+    ordered, order = means.sort()
+    factor = optimal_scales(ordered[None].float(), _GRID, masses[order][None])
     return scales * factor if factor > 0 else scales
 
 

@@ -3,6 +3,7 @@
 import torch
 
 from qcompile.frontend.codebooks.nearest import repeat_last, round_down
+from qcompile.frontend.codebooks.running_sums import RunningSums
 
 _MAX_STEPS = 1000  # Lloyd's steps never raise the error, so a limit only ends slow creeping
 _STARTS = 8
@@ -16,7 +17,7 @@ def fit_kmeans(ordered: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     it, until no weight changes its entry. An entry that no weight is nearest to moves to the weight that is farthest
     from its own entry. A row with fewer distinct weights than entries repeats its last entry.
     """
-    running_sums = sum_up(ordered)
+    running_sums = RunningSums.of(ordered)
     codebook = _repeat_lloyd(ordered, running_sums, codebook)
     for _ in range(codebook.shape[1]):
         moved = _fill_empty_entry(ordered, codebook)
@@ -42,14 +43,6 @@ def start_kmeans(ordered: torch.Tensor, entries: int, seed: int = 0) -> torch.Te
     return best
 
 
-def sum_up(ordered: torch.Tensor) -> torch.Tensor:
-    """The sum of the weights before each place: float64 [rows, weights + 1]."""
-    rows, weights = ordered.shape
-    sums = torch.zeros(rows, weights + 1, dtype=torch.float64)
-    sums[:, 1:] = ordered
-    return sums.cumsum_(dim=1)
-
-
 def find_borders(ordered: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
     """Entry k serves the weights borders[k] to borders[k + 1] of its row: int64 [rows, entries + 1].
 
@@ -65,11 +58,11 @@ def count_at_most(ordered: torch.Tensor, limits: torch.Tensor) -> torch.Tensor:
     return torch.searchsorted(ordered, round_down(limits).contiguous(), right=True)
 
 
-def _repeat_lloyd(ordered: torch.Tensor, running_sums: torch.Tensor, codebook: torch.Tensor) -> torch.Tensor:
+def _repeat_lloyd(ordered: torch.Tensor, running_sums: RunningSums, codebook: torch.Tensor) -> torch.Tensor:
     borders = find_borders(ordered, codebook)
     for _ in range(_MAX_STEPS):
         counts = borders.diff(dim=1)
-        means = running_sums.gather(1, borders).diff(dim=1) / counts
+        means = running_sums.before(borders).diff(dim=1) / counts
         codebook = torch.where(counts > 0, means, codebook).sort(dim=1).values
         before, borders = borders, find_borders(ordered, codebook)
         if torch.equal(before, borders):

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from qcompile.frontend.codebooks.kmeans import count_at_most, sum_up
+from qcompile.frontend.codebooks.kmeans import count_at_most
+from qcompile.frontend.codebooks.running_sums import RunningSums
 
 Floats = npt.NDArray[np.float64]
 GREATEST = 127  # of the grid -127..127
@@ -21,20 +22,24 @@ _PLACES = np.arange(0, 4 * GREATEST + 1, 2)  # of the integers among the half in
 
 @dataclass(frozen=True, eq=False)
 class SortedRows:
-    """``weights`` float32 [rows, weights], rising along a row, and ``sums``, those of all weights before each place."""
+    """``weights`` float32 [rows, weights], rising along a row, and their running ``sums``.
+
+    ``square`` is the sum of all squared weights.
+    """
 
     weights: torch.Tensor
-    sums: torch.Tensor
+    sums: RunningSums
+    square: float
 
     @classmethod
     def of(cls, ordered: torch.Tensor) -> "SortedRows":
         """``ordered`` with its running sums."""
-        return cls(ordered, sum_up(ordered))
+        return cls(ordered, RunningSums.of(ordered), float(ordered.square().sum(dtype=torch.float64)))
 
     def up_to(self, limits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """How many weights of each row are at most each of its limits, and their sum: float64 [rows, limits]."""
         counts = count_at_most(self.weights, limits)
-        return counts.double(), self.sums.gather(1, counts)
+        return counts.double(), self.sums.before(counts)
 
     def shares(self, entries: torch.Tensor, scales: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """How many weights of each row are nearest to each entry times its scale, and their sum: [rows, entries]."""

@@ -7,15 +7,18 @@ import torch
 from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.codebooks.adaptive import Adaptive
 from qcompile.frontend.codebooks.base import Per, check_per, index_bits
-from qcompile.frontend.codebooks.kmeans import count_at_most, sum_up
+from qcompile.frontend.codebooks.kmeans import count_at_most
 from qcompile.frontend.codebooks.nearest import NearestEntry, encode_nearest
 from qcompile.frontend.codebooks.optimal_scale import optimal_scales
 from qcompile.frontend.codebooks.rows import as_rows, sort_rows
+from qcompile.frontend.codebooks.running_sums import RunningSums
 from qcompile.frontend.codebooks.values import check_values, is_symmetric
 
 _MAX_STEPS = 100
 _MAX_PLACES = 24  # of the ends of a start
-_MAX_ENTRIES_AT_ONCE = 1 << 18
+_MAX_ENTRIES_AT_ONCE = 1 << 16
+_FIRST_STEPS = 4
+_KEPT_STARTS = 8
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ def _climb(
     ends = torch.tensor([[0], [len(entries) - 1]])
     starting = [_lines_through(start[:, None, [0, -1]], entries, ends) for start in starts]
     starting += [through_zero, _spread_lines(ordered, entries)]
-    gains, lines = _alternate(ordered, entries, torch.cat(starting, dim=1))
+    sums = RunningSums.of(ordered)
+    gains, lines = _alternate(ordered, sums, entries, torch.cat(starting, dim=1), _FIRST_STEPS)
+    kept = gains.topk(min(_KEPT_STARTS, gains.shape[1]), dim=1).indices
+    lines = lines.gather(1, kept[:, :, None].expand(-1, -1, 2))
+    gains, lines = _alternate(ordered, sums, entries, lines, _MAX_STEPS)
     rows, best = torch.arange(len(ordered)), gains.argmax(dim=1)
     return gains[rows, best], lines[rows, best, :1] * entries + lines[rows, best, 1:]
 
@@ -99,12 +106,13 @@ def _lines_through(values: torch.Tensor, entries: torch.Tensor, pairs: torch.Ten
     return torch.stack([scales, values[:, :, :1] - scales * low], dim=3).flatten(1, 2)
 
 
-def _alternate(ordered: torch.Tensor, entries: torch.Tensor, lines: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _alternate(
+    ordered: torch.Tensor, sums: RunningSums, entries: torch.Tensor, lines: torch.Tensor, steps: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Gains [rows, starts] and lines [rows, starts, 2], scale and shift, that alternation reaches from ``lines``."""
-    sums = sum_up(ordered)
     borders = _find_borders(ordered, entries, lines)
     gains, lines = _fit_lines(borders, sums, entries, lines)
-    for _ in range(_MAX_STEPS):
+    for _ in range(steps):
         before, borders = borders, _find_borders(ordered, entries, lines)
         if torch.equal(before, borders):
             break
@@ -122,11 +130,11 @@ def _find_borders(ordered: torch.Tensor, entries: torch.Tensor, lines: torch.Ten
 
 
 def _fit_lines(
-    borders: torch.Tensor, sums: torch.Tensor, entries: torch.Tensor, lines: torch.Tensor
+    borders: torch.Tensor, sums: RunningSums, entries: torch.Tensor, lines: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Least squares of the weights on their entries; a line whose weights share one entry keeps its scale."""
     counts = borders.diff(dim=2).double()
-    totals = sums.gather(1, borders.flatten(1)).reshape(borders.shape).diff(dim=2)
+    totals = sums.before(borders.flatten(1)).reshape(borders.shape).diff(dim=2)
     weights, whole = counts.sum(dim=2), totals.sum(dim=2)
     mean_entry = counts @ entries / weights
     spread = (counts * (entries - mean_entry[:, :, None]).square()).sum(dim=2)
