@@ -30,7 +30,8 @@ class LearningSettings:
     """How one L step trains. ``learning_rate_decay`` acts from one L step to the next, not inside one.
 
     A part of an epoch takes that share of the samples, drawn anew each time: C steps may come several times an epoch.
-    The decoded network is measured after every ``measure_every`` iterations.
+    The decoded network is measured after every ``measure_every`` iterations. ``distillation`` (0 to 1) is the share
+    of the loss that asks for the float network's answers, at ``temperature``, and not for the labels.
     ``refit_every`` is for straight-through training: the optimizer steps from one fit of the codebooks to the next.
     """
 
@@ -38,6 +39,8 @@ class LearningSettings:
     first_epochs: float = 12.0
     refit_every: int = 1
     measure_every: int = 1
+    distillation: float = 0.0
+    temperature: float = 2.0
     optimization: Optimization = field(default_factory=lambda: Optimization(0.09, 0.98))
 
     def __post_init__(self) -> None:
@@ -45,6 +48,8 @@ class LearningSettings:
         _check_range("first_epochs", self.first_epochs, 0.001, 10_000)
         _check_range("refit_every", self.refit_every, 1, 1_000_000)
         _check_range("measure_every", self.measure_every, 1, 1_000_000)
+        _check_range("distillation", self.distillation, 0, 1)
+        _check_range("temperature", self.temperature, 0.01, 1000)
 
 
 @dataclass(frozen=True)

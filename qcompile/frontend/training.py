@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from qcompile.errors import QCompileError, RecipeError
 from qcompile.frontend.augmentation import crop_and_flip
+from qcompile.frontend.distillation import Criterion, label_loss
 from qcompile.frontend.distributed import ALONE, Team
 
 _EVALUATION_BATCH = 1000
@@ -69,6 +70,7 @@ def train_epoch(
     generator: torch.Generator,
     team: Team = ALONE,
     share: float = 1.0,
+    criterion: Criterion = label_loss,
 ) -> float:
     """Trains ``network`` on each sample once, in an order drawn from ``generator``; gives the mean loss.
 
@@ -88,7 +90,7 @@ def train_epoch(
         for some, wanted, share in team.parts(images, labels, settings.accumulate):
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
                 logits = network(some)
-            loss = F.cross_entropy(logits.float(), wanted)
+            loss = criterion(some, logits.float(), wanted)
             (loss * (share * team.size)).backward()  # type: ignore[no-untyped-call]  # the processes' mean is taken
             total += loss.item() * share * len(batch)
         optimizer.step()

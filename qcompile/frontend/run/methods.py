@@ -1,5 +1,6 @@
 """The middle stage of a run: the recipe's method turns the float network into codebook weights."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
@@ -7,6 +8,7 @@ from functools import partial
 
 from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.direct import compress_directly
+from qcompile.frontend.distillation import Criterion, Distillation, label_loss
 from qcompile.frontend.iterated_direct import iterate_direct_compression
 from qcompile.frontend.lc import learn_compressed
 from qcompile.frontend.lc_state import IterationRecord, LearningState
@@ -36,7 +38,8 @@ def learn_weights(session: Session) -> dict[str, CodebookWeight]:
 
 def _learning_function(session: Session) -> Callable[..., LearningState]:
     schedule, learning = session.recipe.schedule, session.recipe.learning
-    basis = (session.network, session.layers, lambda step: _train(session, step))
+    criterion = _criterion(session)
+    basis = (session.network, session.layers, lambda step: _train(session, step, criterion))
     match session.recipe.method:
         case "iterated-direct":
             return partial(iterate_direct_compression, *basis, schedule.iterations)
@@ -51,14 +54,24 @@ def _restore(session: Session) -> LearningState | None:
     return LearningState.from_tensors(session.saved(_LEARNING), len(history), history) if history else None
 
 
-def _train(session: Session, step: LearningStep) -> float:
+def _criterion(session: Session) -> Criterion:
+    """The loss of every L step."""
+    learning = session.recipe.learning
+    if learning.distillation == 0:
+        return label_loss
+    teacher = copy.deepcopy(session.network).eval()
+    teacher.load_state_dict(session.team.on_first(session.read_reference))
+    return Distillation(teacher, learning.distillation, learning.temperature, learning.optimization.bfloat16)
+
+
+def _train(session: Session, step: LearningStep, criterion: Criterion) -> float:
     settings, learning = session.recipe.learning.optimization, session.recipe.learning
     rate = settings.learning_rate * settings.learning_rate_decay**step.iteration
     optimizer = make_optimizer(session.network, settings, step.clip(rate))
     epochs = learning.first_epochs if step.iteration == 0 else learning.epochs
     shares = [1.0] * int(epochs) + ([epochs % 1] if epochs % 1 else [])
     losses = [
-        session.train_epoch(optimizer, settings, f"{_STAGE} {step.iteration} {epoch}", share)
+        session.train_epoch(optimizer, settings, f"{_STAGE} {step.iteration} {epoch}", share, criterion)
         for epoch, share in enumerate(shares)
     ]
     return losses[-1]

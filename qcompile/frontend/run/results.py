@@ -30,8 +30,7 @@ def _finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, A
     example = (torch.zeros(2, *session.network.input_shape),)
     with session.folder.writing("exported.onnx") as path:
         export_onnx(session.network, weights, example, path, plan=plan)
-    reference = session.folder.read_tensors("reference.safetensors", session.state["reference"]["sha256"])
-    session.load_network(reference)
+    session.load_network(session.read_reference())
     with session.folder.writing("reference.onnx") as path:
         export_onnx(session.network, {}, example, path)
     session.folder.write_plan(plan)

@@ -11,6 +11,7 @@ import torch
 from qcompile.errors import DataError
 from qcompile.frontend.batch_norm import has_batch_statistics
 from qcompile.frontend.checkpoints import Checkpoint
+from qcompile.frontend.distillation import Criterion, label_loss
 from qcompile.frontend.distributed import Team
 from qcompile.frontend.interruption import RunInterruptedError
 from qcompile.frontend.progress import ProgressReport
@@ -114,8 +115,17 @@ class Session:
         if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
             raise DataError(f"{source}: holds values that are not finite; was training cut short?")
 
+    def read_reference(self) -> dict[str, torch.Tensor]:
+        """The float network. Raises DataError if its file is not the one that was written."""
+        return self.folder.read_tensors("reference.safetensors", self.state["reference"]["sha256"])
+
     def train_epoch(
-        self, optimizer: torch.optim.Optimizer, settings: Optimization, place: str, share: float = 1.0
+        self,
+        optimizer: torch.optim.Optimizer,
+        settings: Optimization,
+        place: str,
+        share: float = 1.0,
+        criterion: Criterion = label_loss,
     ) -> float:
         """An epoch or a share of it, its randomness a function of the seed and the place: nothing need be saved.
 
@@ -123,7 +133,7 @@ class Session:
         """
         torch.manual_seed(self._seed(f"{place} process {self.team.rank}"))
         generator = torch.Generator().manual_seed(self._seed(place))
-        return train_epoch(self.trained, optimizer, self.data.train, settings, generator, self.team, share)
+        return train_epoch(self.trained, optimizer, self.data.train, settings, generator, self.team, share, criterion)
 
     def _seed(self, place: str) -> int:
         digest = hashlib.sha256(f"{self.recipe.seed} {place}".encode()).digest()
