@@ -5,7 +5,7 @@
     python bench/lc.py superresolution --data-dir DATA
     python bench/lc.py resnet20 --data-dir DATA --runs RUNS --reference FILE [--seeds 1,2,3]
 
-RUNS keeps the run folders; finished and interrupted ones are taken up. PYTHON is that of an environment with the
+RUNS keeps the run folders; finished and interrupted ones are taken up. --set KEY=VALUE changes every recipe. PYTHON is that of an environment with the
 oldest supported onnxruntime; FILE holds the trained float ResNet-20.
 """
 
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--reference", type=pathlib.Path)
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[1])
     parser.add_argument("--old-python", type=pathlib.Path)
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
     arguments = parser.parse_args()
     measure, _ = TABLES[arguments.table]
     results = measure(arguments)
@@ -70,6 +71,7 @@ def shown(arguments: argparse.Namespace) -> list[str]:
         options += ["--reference", "FILE"]
     if arguments.seeds != [1]:
         options += ["--seeds", ",".join(map(str, arguments.seeds))]
+    options += [part for override in arguments.overrides for part in ("--set", override)]
     return options + (["--old-python", "PYTHON"] if arguments.old_python else [])
 
 

@@ -18,7 +18,7 @@ def measure(network: str, arguments: argparse.Namespace) -> list[dict[str, Any]]
         recipe = f"{network}-lc-k2" if entries == 2 else f"{network}-lc-k4"
         for method in METHODS:
             run = arguments.runs / f"{network}-{method}-k{entries}"
-            overrides = [f'method="{method}"', f'layers."*".entries={entries}']
+            overrides = [f'method="{method}"', f'layers."*".entries={entries}', *arguments.overrides]
             row = learn_and_measure(
                 recipe,
                 run,

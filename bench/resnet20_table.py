@@ -17,7 +17,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             recipe,
             arguments.runs / f"{recipe}-seed{seed}",
             arguments.data_dir,
-            overrides=[f"seed={seed}"],
+            overrides=[f"seed={seed}", *arguments.overrides],
             reference=arguments.reference,
             old_python=arguments.old_python,
             images=CHECKED_IMAGES,

@@ -60,9 +60,9 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "## Super-resolution of MNIST by linear regression",
         "",
-        f"{IMAGES:,} training images reduced to 14 x 14 (bicubic, antialiased) with Gaussian noise of {NOISE}; mean",
-        "squared error of a pixel on these, times 1000, the biases solved for the weights that are deployed. iDC is DC:",
-        "an exact L step forgets where it began.",
+        f"{IMAGES:,} training images reduced to 14 x 14 (bicubic, antialiased) with Gaussian noise of {NOISE};",
+        "mean squared error of a pixel on these, times 1000, the biases solved for the weights that are deployed. iDC",
+        "is DC: an exact L step forgets where it began.",
         "",
         "| K | float | LC | iDC | DC |",
         "|---|---|---|---|---|",
