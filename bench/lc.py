@@ -5,8 +5,8 @@
     python bench/lc.py superresolution --data-dir DATA
     python bench/lc.py resnet20 --data-dir DATA --runs RUNS --reference FILE [--seeds 1,2,3]
 
-RUNS keeps the run folders; finished and interrupted ones are taken up. --set KEY=VALUE changes every recipe. PYTHON is that of an environment with the
-oldest supported onnxruntime; FILE holds the trained float ResNet-20.
+RUNS keeps the run folders; finished and interrupted ones are taken up. --set KEY=VALUE changes every recipe. PYTHON
+is that of an environment with the oldest supported onnxruntime; FILE holds the trained float ResNet-20.
 """
 
 import argparse
