@@ -30,6 +30,7 @@ from qcompile.frontend.codebooks import Adaptive, Fixed
 
 Start = Literal["warm", "cold", "cold k-means++", "cold exact"]
 THREADS = 2
+MAX_CASE_MS = 120_000  # no round begins after it: scikit-learn takes minutes for 256 entries
 MOVED = 0.02  # of the standard deviation, in an iteration
 
 
@@ -87,7 +88,7 @@ def measure(case: Case, rounds: int) -> Figures:
         rival = KMeans(case.entries, n_init=1, init=before.codebook[0][:, None].numpy(), tol=0)
     column = weight.numpy()[:, None]
     times = []
-    for _ in range(rounds):
+    while len(times) < rounds and sum(map(sum, times)) < MAX_CASE_MS:
         ours_ms, fitted = time_ms(lambda: codebook.fit(weight, before))
         sklearn_ms, _ = time_ms(lambda: rival.fit(column))
         times.append((ours_ms, sklearn_ms))

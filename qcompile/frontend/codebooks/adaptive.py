@@ -21,10 +21,11 @@ MAX_EXACT_CANDIDATES = 1 << 22  # about 0.1 s
 class Adaptive(NearestEntry):
     """A codebook of ``entries`` (1 to 256) free values.
 
-    ``method`` "exact" is the global optimum. "kmeans" is a local one: the first fit starts from k-means++ (the best
-    of a few seeded draws), later ones from the previous codebook. "auto" is exact where that weighs at most 2**22
-    candidates (``count_candidates``: 2 entries for 4 million weights, 4 for 100,000, 16 for 18,000); elsewhere local,
-    the first fit from the optimum among a few thousand cuts, later ones from the previous codebook.
+    ``method`` "exact" is the global optimum in every fit. "kmeans" is a local one: the first fit starts from k-means++
+    (the best of a few seeded draws), later ones from the previous codebook. "auto" is the global optimum in the first
+    fit where that weighs at most 2**22 candidates (``count_candidates``: 2 entries for 4 million weights, 4 for
+    100,000, 16 for 18,000), else a local one from the optimum among a few thousand cuts; later fits start from the
+    previous codebook: in learning, a global optimum that jumps from one iteration to the next undoes what was learned.
     """
 
     entries: int
@@ -48,15 +49,13 @@ class Adaptive(NearestEntry):
         return encode_nearest(weight, fit_kmeans(ordered, self._start(ordered, previous)))
 
     def _start(self, ordered: torch.Tensor, previous: CodebookWeight | None) -> torch.Tensor:
-        if self._is_exact(ordered):
+        if self.method == "exact":
             return optimal_codebooks(ordered, self.entries).codebook(self.entries)
         if previous is not None and previous.scale is None and previous.codebook.shape == (len(ordered), self.entries):
             return previous.codebook.double()
         if self.method == "kmeans":
             return start_kmeans(ordered, self.entries)
-        return start_near_optimum(ordered, self.entries)
-
-    def _is_exact(self, ordered: torch.Tensor) -> bool:
         rows, weights = ordered.shape
-        affordable = count_candidates(rows, weights, self.entries) <= MAX_EXACT_CANDIDATES
-        return self.method == "exact" or (self.method == "auto" and affordable)
+        if count_candidates(rows, weights, self.entries) <= MAX_EXACT_CANDIDATES:
+            return optimal_codebooks(ordered, self.entries).codebook(self.entries)
+        return start_near_optimum(ordered, self.entries)
