@@ -59,7 +59,9 @@ def scale_and_shift(product: Bounded, scale: Array, bias: Array, terms: int, bia
 
 
 def elementwise(op_type: str, a: Bounded, b: Bounded) -> Bounded:
-    """``a`` op ``b``, op_type one of Add, Sub and Mul: one rounding."""
+    """``a`` op ``b``, op_type one of Add, Sub, Mul and Div: one rounding."""
+    if op_type == "Div":
+        return _divide(a, b)
     if op_type == "Mul":
         value = a.value * b.value
         error = np.abs(a.value) * b.error + np.abs(b.value) * a.error + a.error * b.error
@@ -67,6 +69,18 @@ def elementwise(op_type: str, a: Bounded, b: Bounded) -> Bounded:
         value = a.value + b.value if op_type == "Add" else a.value - b.value
         error = a.error + b.error
     return Bounded(value, error + gamma(1) * (np.abs(value) + error))
+
+
+def _divide(a: Bounded, b: Bounded) -> Bounded:
+    """|a / b - (a + e) / (b + f)| <= (e + |a / b| f) / (|b| - f); nothing is known where b may be 0.
+
+    A runtime may multiply by the reciprocal instead: three roundings then.
+    """
+    least = np.abs(b.value) - b.error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = a.value / b.value
+        error = (a.error + np.abs(value) * b.error) / least
+    return Bounded(value, np.where(least > 0, error + gamma(3) * (np.abs(value) + error), np.inf))
 
 
 def accumulate(base: Bounded, product: Bounded, terms: int) -> Bounded:

@@ -33,7 +33,7 @@ TANH_ROUNDOFFS = 8.0
 SIGMOID_ROUNDOFFS = 4.0
 EXP_ROUNDOFFS = 4  # of the exponential inside softmax
 SHAPING_OPS = frozenset(["Flatten", "Reshape", "Transpose", "Identity", "Squeeze", "Unsqueeze", "Dropout"])
-SELECTING_OPS = frozenset(["Concat", "Gather", "GatherElements", "Slice", "Expand"])
+SELECTING_OPS = frozenset(["Concat", "Gather", "GatherElements", "Slice", "Expand", "Pad"])
 
 
 def evaluate(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, Bounded]:
@@ -79,7 +79,7 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
             return _conv(given, attributes)
         case "BatchNormalization":
             return _batch_normalization(given, attributes.get("epsilon", 1e-5))
-        case "Add" | "Sub" | "Mul":
+        case "Add" | "Sub" | "Mul" | "Div":
             return elementwise(node.op_type, given[0], given[1])
         case "Relu":
             return _relu(given[0])
@@ -93,7 +93,9 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
         case "MaxPool" | "AveragePool" if _is_plain_pool(attributes):
             return _pool(node.op_type, given[0], attributes)
         case "GlobalAveragePool":
-            return _global_average(given[0])
+            return _mean(given[0], tuple(range(2, given[0].value.ndim)), keep=True)
+        case "ReduceMean" if axes := _reduced_axes(given, attributes):
+            return _mean(given[0], axes, keep=bool(attributes.get("keepdims", 1)))
         case name if name in SHAPING_OPS | SELECTING_OPS:
             return _move(node, given, opsets)
         case "ScatterND" if attributes.get("reduction", b"none") == b"add":
@@ -227,12 +229,17 @@ def _pool(op_type: str, x: Bounded, attributes: Mapping[str, Any]) -> Bounded:
     return Bounded(values.mean(axis=inner), errors.mean(axis=inner) + gamma(math.prod(kernel) + 1) * reach)
 
 
-def _global_average(x: Bounded) -> Bounded:
-    inner = tuple(range(2, x.value.ndim))
-    terms = math.prod(x.value.shape[2:])
-    error = x.error.mean(axis=inner, keepdims=True)
-    reach = np.abs(x.value).mean(axis=inner, keepdims=True) + error
-    return Bounded(x.value.mean(axis=inner, keepdims=True), error + gamma(terms + 1) * reach)
+def _reduced_axes(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> tuple[int, ...]:
+    """The axes of a reduction, an input since opset 18; none if they are not given."""
+    given = operands[1].value.tolist() if len(operands) > 1 else attributes.get("axes", ())
+    return tuple(given)
+
+
+def _mean(x: Bounded, axes: tuple[int, ...], *, keep: bool) -> Bounded:
+    terms = math.prod(x.value.shape[axis] for axis in axes)
+    error = x.error.mean(axis=axes, keepdims=keep)
+    reach = np.abs(x.value).mean(axis=axes, keepdims=keep) + error
+    return Bounded(x.value.mean(axis=axes, keepdims=keep), error + gamma(terms + 1) * reach)
 
 
 def _move(node: onnx.NodeProto, operands: Sequence[Bounded], opsets: Mapping[str, int]) -> Bounded:

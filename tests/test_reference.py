@@ -65,6 +65,26 @@ CASES = {
         {"c": normal(1, 4)},
         (5, 4, 6),
     ),
+    "residual": (
+        "g (float[m, 4, 6, 6] x) => (float[m, 8] y) { s = Sub (x, c) n = Div (s, d) "
+        "e = Slice (n, starts, ends, axes, steps) p = Pad (e, pads, zero) "
+        "q = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (n, w) a = Add (p, q) m2 = Mul (a, a) o = Add (m2, one) "
+        "v = Div (a, o) y = ReduceMean <keepdims = 0> (v, inner) }",
+        {
+            "c": normal(1, 4, 1, 1),
+            "d": np.abs(normal(2, 4, 1, 1)) + np.float32(0.2),
+            "w": normal(3, 8, 4, 3, 3),
+            "starts": np.array([0, 0]),
+            "ends": np.array([6, 6]),
+            "axes": np.array([2, 3]),
+            "steps": np.array([2, 2]),
+            "pads": np.array([0, 2, 0, 0, 0, 2, 0, 0]),
+            "zero": np.array(0, np.float32),
+            "one": np.array(1, np.float32),
+            "inner": np.array([2, 3]),
+        },
+        (5, 4, 6, 6),
+    ),
 }
 
 
@@ -85,6 +105,13 @@ def test_an_operator_without_a_rule_has_no_bound():
     result = evaluate(model, {"x": x})["y"]
     np.testing.assert_allclose(result.value, run(model, x), rtol=1e-5, atol=0)  # erf: a few roundings
     assert np.isinf(result.error).all()
+
+
+def test_a_division_by_what_may_be_zero_has_no_bound():
+    model = model_of("g (float[2] x) => (float[2] y) { t = Tanh (x) y = Div (x, t) }")
+    result = evaluate(model, {"x": np.array([0.0, 1.0], np.float32)})["y"]
+    assert np.isinf(result.error[0])
+    assert 0 < result.error[1] < 1e-5
 
 
 def test_a_computed_bias_passes_its_error_on_and_a_constant_node_is_exact():
