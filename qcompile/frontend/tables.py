@@ -84,11 +84,13 @@ def _name(kind: Any) -> str:
 
 
 def as_table(value: Any) -> Any:
-    """Dataclasses as dicts, all the way down: what TOML and JSON can hold."""
+    """Dataclasses as dicts and tuples as lists, all the way down: what TOML and JSON can hold."""
     if is_dataclass(value):
         return {each.name: as_table(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):
         return {key: as_table(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [as_table(item) for item in value]
     return value
 
 
@@ -111,7 +113,7 @@ def _literal(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
-        case tuple():
+        case list():
             return f"[{', '.join(map(_literal, value))}]"
         case str():
             escaped = "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value)

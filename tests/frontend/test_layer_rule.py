@@ -1,3 +1,4 @@
+import json
 import tomllib
 
 import pytest
@@ -19,7 +20,7 @@ from qcompile.frontend.codebooks import (
     UniformGrid,
 )
 from qcompile.frontend.layer_rule import LayerRule
-from qcompile.frontend.tables import read_table, write_table
+from qcompile.frontend.tables import as_table, read_table, write_table
 
 RULES = {
     'codebook = "adaptive"\nentries = 4\nper = 16': Adaptive(4, 16),
@@ -44,6 +45,7 @@ def test_a_rule_makes_its_codebook_and_survives_being_written(text, wanted):
     rule = read_table(LayerRule, tomllib.loads(text), "rule")
     assert rule.make() == wanted
     assert read_table(LayerRule, tomllib.loads(write_table(rule)), "written") == rule
+    assert json.loads(json.dumps(as_table(rule))) == as_table(rule)
 
 
 @pytest.mark.parametrize(
