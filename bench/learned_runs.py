@@ -18,11 +18,12 @@ from qcompile.comparison import Comparison, compare
 from qcompile.compiler import compile_file
 from qcompile.datasets import load
 from qcompile.files import write_atomically
+from qcompile.frontend.recipe import Recipe
 from qcompile.frontend.recipe_file import load_recipe
 from qcompile.frontend.run import learn
 from qcompile.frontend.run_outputs import torch_outputs
 from qcompile.loading import load_model
-from qcompile.report import report_file
+from qcompile.report import Report, report_file
 from qcompile.verification import evaluate_in_chunks, verify_file
 
 RUN_ELSEWHERE = """
@@ -67,6 +68,8 @@ def learn_and_measure(
         "checks": [vars(check) | {"passed": check.passed} for check in checks],
         "checked_images": len(test_images),
         "seed": plan["recipe"]["seed"],
+        "bits_per_weight": _bits_per_weight(report),
+        "epochs": _epochs(loaded, plan["iterations"]),
     }
 
 
@@ -94,6 +97,17 @@ def run_elsewhere(python: pathlib.Path, packed: pathlib.Path, images: np.ndarray
         command = [str(part) for part in (python, "-c", RUN_ELSEWHERE, packed, x, y)]
         version = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
         return version, np.load(y)
+
+
+def _bits_per_weight(report: Report) -> float:
+    """Indices, codebooks and corrections; scales of channels join those of batch normalization."""
+    sizes = (layer.index_bytes + layer.codebook_bytes + layer.correction_bytes for layer in report.layers)
+    return 8 * sum(sizes) / report.weights
+
+
+def _epochs(recipe: Recipe, iterations: int) -> float:
+    learning = recipe.learning
+    return learning.first_epochs + (iterations - 1) * learning.epochs if iterations else 0.0
 
 
 def failed_checks(results: Sequence[dict[str, Any]]) -> list[str]:

@@ -6,7 +6,14 @@ from typing import Any
 
 from learned_runs import learn_and_measure
 
-RECIPES = ("resnet20-lc-k2", "resnet20-lc-ternary", "resnet20-lc-k4", "resnet20-lc-learned")
+RECIPES = (
+    "resnet20-lc-k2",
+    "resnet20-lc-ternary",
+    "resnet20-lc-k4",
+    "resnet20-lc-tensor-k2",
+    "resnet20-lc-learned",
+    "resnet20-lc-tensor-k4",
+)
 CHECKED_IMAGES = 1000
 
 
@@ -33,9 +40,11 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
         "## ResNet-20 on CIFAR-10, all weights quantized, first and last layer too",
         "",
         f"Float network: {100 - rows[0]['test_error_percent']['reference']:.2f} % of the test images right. Accuracies",
-        "after the last iteration, batch statistics from training images; bits a weight: indices and codebooks of the",
-        "packed file over the weights. Epochs: what one run was trained for. Other predictions: on the first",
-        f"{CHECKED_IMAGES:,} test images, torch and every way to run the file against the float64 reference.",
+        "after the last iteration, batch statistics from training images; the float network taught. k2, ternary and k4",
+        "have a scale for each output channel, which joins that of batch normalization; tensor-k2, learned and tensor-k4",
+        "have one codebook a layer. Bits a weight: indices and codebooks of the packed file over the weights. Epochs: what",
+        f"one run was trained for. Other predictions: on the first {CHECKED_IMAGES:,} test images, torch and every way to run",
+        "the file against the float64 reference.",
         "",
         "| recipe | bits a weight | DC | LC | seeds | epochs | packed parameters | other predictions |",
         "|---|---|---|---|---|---|---|---|",
@@ -56,7 +65,7 @@ def _line(recipe: str, rows: list[dict[str, Any]]) -> str:
         f"{100 - rows[0]['test_error_percent']['direct']:.2f} %",
         f"{statistics.mean(learned):.2f}{spread} %",
         str(len(rows)),
-        str(rows[0]["epochs"]),
+        f"{rows[0]['epochs']:g}",
         f"{rows[0]['payload_bytes']:,} bytes",
         str(sum(check["other_predictions"] for row in rows for check in row["checks"])),
     ]
