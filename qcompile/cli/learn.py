@@ -27,7 +27,7 @@ LAST_WORDS_SECONDS = 2.0
 @click.option(
     "--reference",
     type=click.Path(path_type=pathlib.Path),
-    help="A safetensors file with the trained float network, instead of training one.",
+    help="A .safetensors or torch file with the trained float network, instead of training one.",
 )
 @click.pass_context
 def learn(
