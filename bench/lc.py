@@ -2,6 +2,7 @@
 
     python bench/lc.py lenet300 --data-dir DATA --runs RUNS [--old-python PYTHON]
     python bench/lc.py lenet5 --data-dir DATA --runs RUNS [--old-python PYTHON]
+    python bench/lc.py widths --data-dir DATA --runs RUNS [--old-python PYTHON]
     python bench/lc.py superresolution --data-dir DATA
     python bench/lc.py resnet20 --data-dir DATA --runs RUNS --reference FILE [--seeds 1,2,3]
 
@@ -20,6 +21,7 @@ from typing import Any
 import lenet_table
 import resnet20_table
 import superresolution
+import widths_table
 from learned_runs import failed_checks, write_figures
 
 from qcompile.files import write_atomically
@@ -29,6 +31,7 @@ Table = tuple[Callable[[argparse.Namespace], list[dict[str, Any]]], Callable[[li
 TABLES: dict[str, Table] = {
     "lenet300": (lambda arguments: lenet_table.measure("lenet300", arguments), lenet_table.as_markdown),
     "lenet5": (lambda arguments: lenet_table.measure("lenet5", arguments), lenet_table.as_markdown),
+    "widths": (widths_table.measure, widths_table.as_markdown),
     "superresolution": (superresolution.measure, superresolution.as_markdown),
     "resnet20": (resnet20_table.measure, resnet20_table.as_markdown),
 }
