@@ -48,10 +48,10 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
     lines = [
         "## Learned bit-widths on LeNet300",
         "",
-        "The C step chooses 1 to 4 bits for each layer within a budget; beside it one number of entries for all layers.",
+        "The C step chooses 1 to 4 bits for each layer within a budget; beside it one number of entries for all.",
         "Bits a weight: indices and codebooks of the packed file over the weights. One seed.",
         "",
-        "| codebooks | bits by layer | bits a weight | packed parameters | test error | training loss | other predictions |",
+        "| codebooks | bits by layer | bits a weight | parameters | test error | training loss | other predictions |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
