@@ -23,8 +23,8 @@ from qcompile.frontend import (
 )
 
 IMAGES, NOISE, SEED = 10_000, 0.05, 1
-SCHEDULE = Schedule(first_penalty=1e-4, growth=1.3, iterations=60, tolerance=1e-6)
-ROUNDS = 60
+SCHEDULE = Schedule(first_penalty=1e-5, growth=1.1, iterations=100, tolerance=1e-6)
+ROUNDS = 10
 
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
