@@ -7,30 +7,13 @@ that of an environment with the oldest supported onnxruntime. About an hour on t
 """
 
 import argparse
-import json
 import pathlib
-import platform
-import subprocess
 import sys
-import tempfile
 from typing import Any
 
-import numpy as np
-import onnx
-import onnxruntime
-import torch
+from learned_runs import failed_checks, learn_and_measure, write_figures
 
-from qcompile import __version__
-from qcompile.comparison import Comparison, compare
-from qcompile.compiler import compile_file
-from qcompile.datasets import load
 from qcompile.files import write_atomically
-from qcompile.frontend.recipe_file import load_recipe
-from qcompile.frontend.run import learn
-from qcompile.frontend.run_outputs import torch_outputs
-from qcompile.loading import load_model
-from qcompile.report import report_file
-from qcompile.verification import evaluate_in_chunks, verify_file
 
 # The first recipe of a network trains the float network that its others start from.
 RECIPES = {
@@ -38,58 +21,6 @@ RECIPES = {
     "lenet5": ["lenet5-lc-k2"],
 }
 OUTPUT = pathlib.Path(__file__).parent.parent / "docs" / "results" / "mnist"
-RUN_ELSEWHERE = """
-import sys, numpy, onnxruntime
-session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-numpy.save(sys.argv[3], session.run(None, {"input": numpy.load(sys.argv[2])})[0])
-print(onnxruntime.__version__)
-"""
-
-
-def measure(recipe: str, run: pathlib.Path, reference: pathlib.Path | None, arguments: argparse.Namespace) -> Any:
-    resume = (run / "recipe.toml").exists()
-    plan = learn(load_recipe(recipe), arguments.data_dir, run, resume=resume, reference=reference)
-    packed = run / "packed.onnx"
-    compile_file(run / "exported.onnx", packed)
-    report = report_file(packed, against=run / "reference.onnx")
-    images = load("mnist", arguments.data_dir).test_images
-    checks = check_everywhere(run, packed, plan["network"], images, arguments.old_python)
-    return {
-        "recipe": recipe,
-        "test_error_percent": plan["test_error_percent"],
-        "bits": [layer.bits for layer in report.layers],
-        "payload_bytes": report.payload_bytes,
-        "formula_bytes": report.formula_bytes,
-        "file_bytes": report.file_bytes,
-        "compression_ratio": report.compression_ratio,
-        "file_ratio": report.file_ratio,
-        "checks": [vars(check) | {"passed": check.passed} for check in checks],
-        "seed": plan["recipe"]["seed"],
-    }
-
-
-def check_everywhere(
-    run: pathlib.Path, packed: pathlib.Path, network: str, images: np.ndarray, old_python: pathlib.Path | None
-) -> list[Comparison]:
-    model = load_model(packed)
-    wanted = evaluate_in_chunks(model, {"input": images})
-    checks = [compare("torch, decoded weights", [torch_outputs(run, network, images)], wanted)]
-    checks += verify_file(packed, inputs={"input": images}).comparisons
-    if old_python is not None:
-        version, found = run_elsewhere(old_python, packed, images)
-        checks.append(compare(f"stock onnxruntime {version}", [found], wanted))
-    for check in checks:
-        print(check.as_text(), flush=True)
-    return checks
-
-
-def run_elsewhere(python: pathlib.Path, packed: pathlib.Path, images: np.ndarray) -> tuple[str, np.ndarray]:
-    with tempfile.TemporaryDirectory() as folder:
-        x, y = pathlib.Path(folder, "x.npy"), pathlib.Path(folder, "y.npy")
-        np.save(x, images)
-        command = [str(part) for part in (python, "-c", RUN_ELSEWHERE, packed, x, y)]
-        version = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        return version, np.load(y)
 
 
 def as_markdown(results: list[dict[str, Any]], command: str) -> str:
@@ -145,26 +76,14 @@ def main() -> None:
         reference = arguments.runs / recipes[0] / "reference.safetensors"
         for recipe in recipes:
             start = None if recipe == recipes[0] else reference
-            results.append(measure(recipe, arguments.runs / recipe, start, arguments))
+            run = arguments.runs / recipe
+            old = arguments.old_python
+            results.append(learn_and_measure(recipe, run, arguments.data_dir, reference=start, old_python=old))
     command = "python bench/mnist.py --data-dir DATA --runs RUNS --old-python PYTHON"
-    figures = {
-        "command": command,
-        "versions": {
-            "qcompile": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "onnx": onnx.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "numpy": np.__version__,
-        },
-        "machine": platform.machine(),
-        "results": results,
-    }
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(OUTPUT.with_suffix(".json"), (json.dumps(figures, indent=2) + "\n").encode())
+    write_figures(OUTPUT.with_suffix(".json"), command, results)
     write_atomically(OUTPUT.with_suffix(".md"), as_markdown(results, command).encode())
-    if not all(check["passed"] for row in results for check in row["checks"]):
-        sys.exit("a check failed: see docs/results/mnist.md")
+    if failures := failed_checks(results):
+        sys.exit(f"checks failed: {', '.join(failures)}")
 
 
 if __name__ == "__main__":

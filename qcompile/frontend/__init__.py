@@ -7,6 +7,7 @@ from qcompile.frontend.codebooks import (
     Fixed,
     IntegerAdaptive,
     IntegerScaled,
+    LearnedWidths,
     PowersOfTwo,
     Scaled,
     ScaledBinary,
@@ -16,6 +17,7 @@ from qcompile.frontend.codebooks import (
     Ternary,
     UniformGrid,
 )
+from qcompile.frontend.corrections import Corrected
 from qcompile.frontend.direct import compress_directly, decoded
 from qcompile.frontend.export import export_onnx
 from qcompile.frontend.iterated_direct import iterate_direct_compression
@@ -30,11 +32,13 @@ __all__ = [
     "Adaptive",
     "Binary",
     "CodebookWeight",
+    "Corrected",
     "Fixed",
     "IntegerAdaptive",
     "IntegerScaled",
     "IterationRecord",
     "LayerRecord",
+    "LearnedWidths",
     "LearningState",
     "LearningStep",
     "PowersOfTwo",
