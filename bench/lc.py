@@ -3,7 +3,7 @@
     python bench/lc.py lenet300 --data-dir DATA --runs RUNS [--old-python PYTHON]
     python bench/lc.py lenet5 --data-dir DATA --runs RUNS [--old-python PYTHON]
     python bench/lc.py widths --data-dir DATA --runs RUNS [--old-python PYTHON]
-    python bench/lc.py superresolution --data-dir DATA
+    python bench/lc.py superresolution --data-dir DATA [--old-python PYTHON]
     python bench/lc.py resnet20 --data-dir DATA --runs RUNS --reference FILE [--seeds 1,2,3]
 
 RUNS keeps the run folders; finished and interrupted ones are taken up. --set KEY=VALUE changes every recipe. PYTHON

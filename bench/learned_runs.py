@@ -52,7 +52,8 @@ def learn_and_measure(
     compile_file(run / "exported.onnx", packed)
     report = report_file(packed, against=run / "reference.onnx")
     test_images = load(loaded.data, data_dir).test_images[:images]
-    checks = check_everywhere(run, packed, plan["network"], test_images, old_python)
+    outputs = torch_outputs(run, plan["network"], test_images)
+    checks = check_everywhere(packed, outputs, test_images, old_python)
     return {
         "recipe": recipe,
         "overrides": list(overrides),
@@ -74,12 +75,12 @@ def learn_and_measure(
 
 
 def check_everywhere(
-    run: pathlib.Path, packed: pathlib.Path, network: str, images: np.ndarray, old_python: pathlib.Path | None
+    packed: pathlib.Path, outputs: np.ndarray, images: np.ndarray, old_python: pathlib.Path | None
 ) -> list[Comparison]:
-    """Torch, onnxruntime with and without the kernels, and an older onnxruntime against the float64 reference."""
+    """Torch's ``outputs``, onnxruntime with and without the kernels, and an older one against the float64 reference."""
     model = load_model(packed)
     wanted = evaluate_in_chunks(model, {"input": images})
-    checks = [compare("torch, decoded weights", [torch_outputs(run, network, images)], wanted)]
+    checks = [compare("torch, decoded weights", [outputs], wanted)]
     checks += verify_file(packed, inputs={"input": images}).comparisons
     if old_python is not None:
         version, found = run_elsewhere(old_python, packed, images)
