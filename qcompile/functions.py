@@ -7,6 +7,7 @@ that depends on initializers alone when the session is created; MatMul or Conv, 
 import onnx
 import onnx.parser
 
+from qcompile.integer_functions import INTEGER_BODIES
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_MATMUL
 
@@ -127,6 +128,7 @@ _BODIES = {
     CODEBOOK_CONV: _CONV,
     SPARSE_MATMUL: _SPARSE_MATMUL,
     SPARSE_CONV: _SPARSE_CONV,
+    **INTEGER_BODIES,
 }
 
 

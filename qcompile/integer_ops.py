@@ -80,9 +80,11 @@ def decode_integer_weight(
     """The weight that tiled ``indices`` stand for: int8 [*weight_shape]."""
     codes = unpack_tiles(indices, weight_shape, group, bits)
     if not codebook.size:
-        return (codes.astype(np.int16) - 2 ** (bits - 1)).astype(np.int8)
+        uniform: Signed = (codes.astype(np.int16) - 2 ** (bits - 1)).astype(np.int8)
+        return uniform
     by_group = codes.reshape(len(codebook), -1).astype(np.intp)
-    return np.take_along_axis(codebook, by_group, axis=1).reshape(tuple(weight_shape))
+    weight: Signed = np.take_along_axis(codebook, by_group, axis=1)
+    return weight.reshape(tuple(weight_shape))
 
 
 def sum_matmul(x: Codes, weight: Signed, x_zero_point: int) -> Sums:
@@ -100,8 +102,10 @@ def sum_conv(
     dilations: Sequence[int],
     group: int,
 ) -> Sums:
-    """Exact sums [batch, *spatial, n] of the convolution of ``x`` [batch, *spatial, channels], padded with the zero
-    point, with ``weight`` [n, channels / group, *kernel]."""
+    """Exact sums [batch, *spatial, n] of the convolution of codes with a weight.
+
+    ``x`` is [batch, *spatial, channels], padded with the zero point, ``weight`` [n, channels / group, *kernel].
+    """
     shifted = np.moveaxis(x.astype(np.float64) - x_zero_point, -1, 1)
     sums = convolve(shifted, weight.astype(np.float64), strides, pads, dilations, group)
     return np.moveaxis(sums, 1, -1).astype(np.int64)
@@ -157,4 +161,5 @@ def quantize_input(x: Floats, *, scale: float, bias: float, y_min: int, y_max: i
 def largest_sums(weight: Signed, x_zero_point: int, x_bits: int) -> npt.NDArray[np.int64]:
     """What no partial sum of an output can exceed in size, in whatever order it is taken: int64 [n]."""
     reach = max(x_zero_point, 2**x_bits - 1 - x_zero_point)
-    return np.abs(weight.reshape(len(weight), -1).astype(np.int64)).sum(axis=1) * reach
+    totals: Sums = np.abs(weight.reshape(len(weight), -1).astype(np.int64)).sum(axis=1) * reach
+    return totals

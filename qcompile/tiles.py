@@ -70,12 +70,14 @@ def _pack_plane(codes: Bytes, width: int) -> Bytes:
     """The bytes [tiles, 32 * width] of ``codes`` [tiles, 256] of ``width`` bits."""
     parts = codes.reshape(len(codes), 8 // width, -1)
     shifts = np.arange(0, 8, width, dtype=np.uint8)[:, None]
-    return np.bitwise_or.reduce(parts << shifts, axis=1)
+    packed: Bytes = np.bitwise_or.reduce(parts << shifts, axis=1)
+    return packed
 
 
 def _unpack_plane(plane: Bytes, width: int) -> Bytes:
     shifts = np.arange(0, 8, width, dtype=np.uint8)[:, None]
-    return (plane[:, None, :] >> shifts & (2**width - 1)).reshape(len(plane), TILE)
+    codes: Bytes = plane[:, None, :] >> shifts & (2**width - 1)
+    return codes.reshape(len(plane), TILE)
 
 
 def _in_kernel_order(indices: Bytes, group: int) -> Bytes:

@@ -6,8 +6,9 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-BASE = {"errors", "files", "ops", "packing", "sparse_ops", "text"}
-CORE = BASE | {"__init__", "packed_model", "bounded", "reference", "comparison", "json_text", "loading"}
+BASE = {"errors", "files", "integer_ops", "ops", "packing", "sparse_ops", "text", "tiles"}
+CORE = BASE | {"__init__", "packed_model", "bounded", "integer_reference", "reference", "comparison"}
+CORE |= {"json_text", "loading"}
 ALLOWED = {
     "__init__": set(),
     "errors": set(),
@@ -18,7 +19,12 @@ ALLOWED = {
     "packing": {"errors"},
     "ops": {"errors", "packing"},
     "sparse_ops": {"errors", "ops"},
-    "functions": {"errors", "ops", "sparse_ops"},
+    "tiles": {"errors"},
+    "integer_ops": {"errors", "ops", "tiles"},
+    "integer_decoding": set(),
+    "integer_functions": {"__init__", "integer_decoding", "integer_ops", "ops"},
+    "integer_reference": {"__init__", "integer_ops"},
+    "functions": {"errors", "integer_functions", "ops", "sparse_ops"},
     "idx": {"errors"},
     "cifar": {"errors"},
     "datasets": {"cifar", "errors", "idx"},
