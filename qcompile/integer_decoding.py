@@ -109,19 +109,19 @@ DEPTHWISE_OR_DENSE = """
   many = Greater (groups, one)
   is_depthwise = And (depth, many)
   steps = Mul (j, outputs)
-  outer_place = Where (is_depthwise, output, outer)
-  inner_place = Where (is_depthwise, steps, inner)
+  outer_at = Where (is_depthwise, output, outer)
+  inner_at = Where (is_depthwise, steps, inner)
 """
 
 ONLY_DENSE = """
-  outer_place = Identity (outer)
-  inner_place = Identity (inner)
+  outer_at = Identity (outer)
+  inner_at = Identity (inner)
 """
 
 # An absent codebook is the indices minus half of their range: those entries follow what is given, and as many are kept.
 WEIGHT = """
-  outer_column = Unsqueeze (outer_place, one)
-  place = Add (outer_column, inner_place)
+  outer_col = Unsqueeze (outer_at, one)
+  place = Add (outer_col, inner_at)
   chosen = Gather (codes, place)
   index = Cast <to = 7> (chosen)
   base = Constant <value_float = 2.0> ()
