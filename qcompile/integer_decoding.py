@@ -107,10 +107,10 @@ DENSE = """
 DEPTHWISE_OR_DENSE = """
   depth = Equal (inputs, one)
   many = Greater (groups, one)
-  is_depthwise = And (depth, many)
+  slim = And (depth, many)
   steps = Mul (j, outputs)
-  outer_at = Where (is_depthwise, output, outer)
-  inner_at = Where (is_depthwise, steps, inner)
+  outer_at = Where (slim, output, outer)
+  inner_at = Where (slim, steps, inner)
 """
 
 ONLY_DENSE = """
@@ -146,8 +146,8 @@ WEIGHT = """
   split = Concat <axis = 0> (number, rest)
   choice = Reshape (index, split)
   looked = GatherElements <axis = 1> (books, choice)
-  channels_last = Concat <axis = 0> (outputs, rest, inputs)
-  by_tap = Reshape (looked, channels_last)
-  by_channel = Transpose <perm = [0, 2, 1]> (by_tap)
-  weight = Reshape (by_channel, shape)
+  back_last = Concat <axis = 0> (outputs, rest, inputs)
+  by_tap = Reshape (looked, back_last)
+  turned_w = Transpose <perm = [0, 2, 1]> (by_tap)
+  weight = Reshape (turned_w, shape)
 """
