@@ -1,16 +1,49 @@
 """Graph passes: from an exported model of standard operators to a packed one. Each changes one thing."""
 
+from collections.abc import Mapping
+
 import onnx_ir as ir
 import onnx_ir.passes.common
 
+from qcompile.calibration import Range
 from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
+from qcompile.passes.fuse_integers import FuseIntegers
+from qcompile.passes.fuse_subsampling import FuseSubsampling
 from qcompile.passes.infer_shapes import InferShapes
+from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.passes.pack_indices import PackIndices
+from qcompile.passes.round_weights import RoundWeights
 from qcompile.passes.verify import Verify
+
+
+def fusing_passes(weight_bits: int) -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from a model, exported or float, to one of fused operators, whose activations are still floats.
+
+    Weights that are no codebook lookup are rounded to ``weight_bits`` bits.
+    """
+    return (
+        InferShapes(),
+        RoundWeights(weight_bits),
+        FuseCodebookMatMul(),
+        FuseCodebookConv(),
+        FoldBatchNorm(),
+        # After shapes: it must know how many channels there are.
+        FuseSubsampling(),
+    )
+
+
+def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from fused operators to a packed model of integer operators, with the ranges of activations."""
+    return (
+        InsertQdq(ranges),
+        FuseIntegers(),
+        # What was left in float is packed as ever.
+        *_packing_passes(functions),
+    )
 
 
 def pipeline(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
@@ -22,6 +55,12 @@ def pipeline(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
         FuseCodebookConv(),
         # After fusing: only the fused operators have a scale and a bias to fold into.
         FoldBatchNorm(),
+        *_packing_passes(functions),
+    )
+
+
+def _packing_passes(functions: bool) -> tuple[ir.passes.InPlacePass, ...]:
+    return (
         # After fusing: nothing else may read the indices, whose width changes here.
         PackIndices(),
         # After packing: equal tensors are stored once, as a codebook that layers share.

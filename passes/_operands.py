@@ -19,8 +19,8 @@ def own_nodes(model: ir.Model) -> list[ir.Node]:
 
 
 def fused_nodes(model: ir.Model) -> list[ir.Node]:
-    """The operators with a packed weight in the model's graph, in order."""
-    return [node for node in own_nodes(model) if node.op_type not in SPARSE_OF.values()]
+    """The operators with a packed weight and a float codebook in the model's graph, in order."""
+    return [node for node in own_nodes(model) if node.op_type in SPARSE_OF]
 
 
 def sparse_node(fused: ir.Node) -> ir.Node | None:

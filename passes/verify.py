@@ -10,6 +10,7 @@ import onnx_ir as ir
 from qcompile.errors import ModelError
 from qcompile.ops import CODEBOOK_CONV, FORMAT_VERSION, OPERANDS, check_packed_weight
 from qcompile.passes._match import constant
+from qcompile.passes._verify_integer import RULES, check_integer_node
 from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_OF, SPARSE_OPERANDS, check_corrections
 
@@ -40,6 +41,9 @@ class Verify(ir.passes.InPlacePass):
 
 def _check_node(node: ir.Node) -> None:
     where = node.name or node.op_type
+    _check_version(node, where)
+    if node.op_type in RULES:
+        return check_integer_node(node, where)
     if node.op_type not in OPERATORS:
         raise ModelError(f"{where}: there is no operator {node.op_type} in domain {node.domain}")
     operands, computed = (SPARSE_OPERANDS, 2) if node.op_type in SPARSE_OF.values() else (OPERANDS, 1)
@@ -48,15 +52,18 @@ def _check_node(node: ir.Node) -> None:
     for name, value in zip(operands[computed:], node.inputs[computed:], strict=True):
         if value is None or not value.is_initializer() or constant(value) is None:
             raise ModelError(f"{where}: {name} is not an initializer")
-    version = node.attributes.get_int("format_version", FORMAT_VERSION)
-    if version != FORMAT_VERSION:
-        raise ModelError(f"{where}: format_version is {version}, this library knows {FORMAT_VERSION}")
     shape = _attribute(node, where, "weight_shape", None)
     if node.op_type in SPARSE_OF.values():
         check_corrections(where, operand(node, GAPS), operand(node, VALUES), shape)
     else:
         _check_packed_weight(node, where, shape)
     _check_shape_and_attributes(node, where, shape)
+
+
+def _check_version(node: ir.Node, where: str) -> None:
+    version = node.attributes.get_int("format_version", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+        raise ModelError(f"{where}: format_version is {version}, this library knows {FORMAT_VERSION}")
 
 
 def _check_packed_weight(node: ir.Node, where: str, shape: tuple[int, ...]) -> None:

@@ -89,3 +89,22 @@ def accumulate(base: Bounded, product: Bounded, terms: int) -> Bounded:
     # product.error >= gamma(terms) * sum |x w|; one rounding more scales it by at most (terms + 1) / terms.
     error = base.error + product.error * (1 + 2 / terms) + gamma(terms + 1) * reach
     return Bounded(base.value + product.value, error)
+
+
+def quantize(x: Bounded, scale: Bounded, zero_point: Bounded) -> Bounded:
+    """QuantizeLinear: one division and one rounding to a whole number; what is not exact may be another code."""
+    step, origin = np.float32(scale.value.reshape(())), float(zero_point.value.reshape(()))
+    codes = np.clip(np.rint(x.value.astype(np.float32) / step) + origin, 0, 255)
+    numbers = x.value / float(step)
+    reach = x.error / float(step)
+    reach = np.where(x.error > 0, reach + gamma(2) * (np.abs(numbers) + reach), 0)
+    lowest, highest = (np.clip(np.rint(end) + origin, 0, 255) for end in (numbers - reach, numbers + reach))
+    error = np.where(x.error > 0, np.maximum(highest - codes, codes - lowest), 0)
+    return Bounded(codes.astype(np.uint8), error)
+
+
+def dequantize(x: Bounded, scale: Bounded, zero_point: Bounded) -> Bounded:
+    """DequantizeLinear: an exact difference times the scale, one rounding."""
+    step = float(scale.value.reshape(()))
+    value = (x.value.astype(np.float64) - float(zero_point.value.reshape(()))) * step
+    return Bounded(value, x.error * step + gamma(1) * (np.abs(value) + x.error * step))

@@ -173,15 +173,14 @@ _GLOBAL_AVERAGE_POOL = f"""
 _QUANTIZE = f"""
   {_LAST}
   {_AXES}
-  {_SCALE_AND_BIAS}
-  scaled = Mul (x, factor)
-  moved = Add (scaled, offset)
+  {_CHANNELS_LAST.format(p="o", x="x", y="pixels")}
+  scaled = Mul (pixels, scale)
+  moved = Add (scaled, bias)
   undefined = IsNaN (moved)
   bottom = Constant <value_int : int = @y_min> ()
   floor = Cast <to = 1> (bottom)
   result = Where (undefined, floor, moved)
-  {_CODE.format(y="code")}
-  {_CHANNELS_LAST.format(p="o", x="code", y="y")}
+  {_TO_CODES}
 """
 
 INTEGER_BODIES = {
@@ -195,5 +194,5 @@ INTEGER_BODIES = {
     integer_ops.INTEGER_TABLE: _function(
         "IntegerTable", "", "x, table", "index = Cast <to = 6> (x) y = Gather (table, index)"
     ).replace("<>", ""),
-    integer_ops.QUANTIZE_INPUT: _function("QuantizeInput", "scale, bias, y_min, y_max", "x", _QUANTIZE),
+    integer_ops.QUANTIZE_INPUT: _function("QuantizeInput", "y_min, y_max", "x, scale, bias", _QUANTIZE),
 }

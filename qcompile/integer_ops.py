@@ -153,9 +153,9 @@ def integer_global_average_pool(x: Codes, *, scale: float, bias: float, y_min: i
     return to_codes(means * np.float32(scale) + np.float32(bias), y_min, y_max)
 
 
-def quantize_input(x: Floats, *, scale: float, bias: float, y_min: int, y_max: int) -> Codes:
-    """The codes [batch, *spatial, channels] of ``x`` [batch, channels, *spatial]."""
-    return to_codes(np.moveaxis(x, 1, -1) * np.float32(scale) + np.float32(bias), y_min, y_max)
+def quantize_input(x: Floats, scale: Floats, bias: Floats, *, y_min: int, y_max: int) -> Codes:
+    """The codes [batch, *spatial, channels] of ``x`` [batch, channels, *spatial]; ``scale`` and ``bias`` [channels]."""
+    return to_codes(np.moveaxis(x, 1, -1) * scale + bias, y_min, y_max)
 
 
 def largest_sums(weight: Signed, x_zero_point: int, x_bits: int) -> npt.NDArray[np.int64]:

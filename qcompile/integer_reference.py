@@ -56,3 +56,4 @@ _OTHERS: Mapping[str, Callable[..., Array]] = {
     ops.INTEGER_TABLE: _look_up,
     ops.QUANTIZE_INPUT: ops.quantize_input,
 }
+INTEGER_NAMES = INTEGER_OPERATORS | _OTHERS.keys()

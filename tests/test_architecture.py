@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 BASE = {"errors", "files", "integer_ops", "ops", "packing", "sparse_ops", "text", "tiles"}
-CORE = BASE | {"__init__", "packed_model", "bounded", "integer_reference", "reference", "comparison"}
+CORE = BASE | {"__init__", "packed_model", "bounded", "integer_reference", "integer_bounds", "reference", "comparison"}
 CORE |= {"json_text", "loading"}
 ALLOWED = {
     "__init__": set(),
@@ -24,6 +24,7 @@ ALLOWED = {
     "integer_decoding": set(),
     "integer_functions": {"__init__", "integer_decoding", "integer_ops", "ops"},
     "integer_reference": {"__init__", "integer_ops"},
+    "integer_bounds": {"__init__", "bounded", "integer_ops", "integer_reference", "ops"},
     "functions": {"errors", "integer_functions", "ops", "sparse_ops"},
     "idx": {"errors"},
     "cifar": {"errors"},
@@ -36,7 +37,7 @@ ALLOWED = {
     "runtime": {"__init__", "errors"},
     "packed_model": {"errors", "ops", "sparse_ops"},
     "bounded": set(),
-    "reference": {"bounded", "errors", "ops", "sparse_ops"},
+    "reference": {"__init__", "bounded", "errors", "integer_bounds", "integer_reference", "ops", "sparse_ops"},
     "comparison": {"bounded"},
     "report": {"errors", "json_text", "loading", "packed_model", "text"},
     "verification": CORE | {"runtime"},

@@ -114,6 +114,12 @@ def random_codes(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
+def per_channel(channels, scale, bias):
+    """Scales and biases that differ by channel but in the first."""
+    steps = np.arange(channels, dtype=np.float32)
+    return {"scale": np.float32(scale) * (1 + steps), "bias": np.float32(bias) + steps}
+
+
 def other_cases():
     a, b = random_codes(2, 3, 4), random_codes(2, 3, 4, seed=1)
     scales = {"a_scale": 0.25, "b_scale": 0.5, "bias": -3.0}  # many ties
@@ -127,9 +133,9 @@ def other_cases():
     yield unweighted("IntegerTable", {"x": random_codes(3, 100)}, {"table": random_codes(256, seed=3)})
     odd = [np.nan, np.inf, -np.inf, 0.5, 1.5, 2.5, -0.0, 3e38]
     x = np.array(odd * 6, np.float32).reshape(2, 3, 4, 2)
-    yield unweighted("QuantizeInput", {"x": x}, {}, scale=1.0, bias=0.0, y_min=1, y_max=255)
+    yield unweighted("QuantizeInput", {"x": x}, per_channel(3, 1.0, 0.0), y_min=1, y_max=255)
     x = np.random.default_rng(0).standard_normal((2, 3, 5)).astype(np.float32)
-    yield unweighted("QuantizeInput", {"x": x}, {}, scale=50.0, bias=128.0, y_min=0, y_max=255)
+    yield unweighted("QuantizeInput", {"x": x}, per_channel(3, 50.0, 128.0), y_min=0, y_max=255)
 
 
 CASES = [*cases(), *other_cases()]

@@ -1,0 +1,166 @@
+"""Which tensors of a fused model carry activations that integers can stand for.
+
+Backward from every input of a packed layer: what is computed on the way without a packed layer is quantized where
+it begins. A rectifier or clip, and an addition to the output of a packed layer, become part of that layer, so the
+tensors between them are left alone.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
+from qcompile.passes._match import constant, is_standard
+
+CUTS = ("Relu", "Clip")
+# What gives codes of its input's codes, with the same scale and zero point.
+MOVES = ("MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat", "Dropout")
+MEANS = ("GlobalAveragePool", "ReduceMean")
+# What maps single numbers to single numbers.
+UNARY = (
+    *(
+        "Sigmoid",
+        "Tanh",
+        "HardSwish",
+        "HardSigmoid",
+        "LeakyRelu",
+        "Elu",
+        "Selu",
+        "Celu",
+        "Softplus",
+        "Softsign",
+        "Mish",
+    ),
+    *("Gelu", "Erf", "Abs", "Neg", "Exp", "Sqrt", "Relu", "Clip", "Mul", "Add", "Sub", "Div", "Max", "Min", "Pow"),
+)
+MOST_UNARY_NODES = 16
+
+Order = Mapping[ir.Node, int]
+
+
+def is_layer(node: ir.Node | None) -> bool:
+    """Whether ``node`` multiplies by a packed weight."""
+    return node is not None and node.domain == DOMAIN and node.op_type in (CODEBOOK_CONV, CODEBOOK_MATMUL)
+
+
+def sole_reader(value: ir.Value) -> ir.Node | None:
+    """The one node that reads ``value``, once; None where there are more or the graph gives it away."""
+    uses = list(value.uses())
+    return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
+
+
+def is_cut(node: ir.Node | None) -> bool:
+    """Whether ``node`` cuts its input at constants, not at none and not at tensors."""
+    if not is_standard(node, *CUTS) or node is None:
+        return False
+    bounds = [constant(value) for value in node.inputs[1:] if value is not None]
+    return all(bound is not None and bound.size == 1 for bound in bounds)
+
+
+def before_cuts(value: ir.Value) -> ir.Value:
+    """What ``value`` was before it was cut, where nothing else reads what lies between."""
+    node = value.producer()
+    while node is not None and is_cut(node) and node.inputs[0] is not None and sole_reader(node.inputs[0]) is node:
+        value = node.inputs[0]
+        node = value.producer()
+    return value
+
+
+def is_residual(node: ir.Node | None) -> bool:
+    """Whether ``node`` adds two computed tensors of the same known shape."""
+    if not is_standard(node, "Add") or node is None:
+        return False
+    a, b = node.inputs
+    if a is None or b is None or constant(a) is not None or constant(b) is not None or a is b:
+        return False
+    return a.shape is not None and b.shape is not None and a.shape.dims == b.shape.dims
+
+
+def absorbed(node: ir.Node, order: Order) -> ir.Value | None:
+    """The operand of the addition ``node`` whose layer does the addition: of two the one that is computed later."""
+    found = [v for v in node.inputs if v is not None and is_layer(v.producer()) and sole_reader(v) is node]
+    return max(found, key=lambda value: _position(value, order), default=None)
+
+
+def unary_source(value: ir.Value, order: Order) -> ir.Value | None:
+    """The tensor of codes of which ``value`` is a function, number by number; None where there is none.
+
+    Follows operators of one number back, also where they part and meet again as in x * sigmoid(x).
+    """
+    open_values, inner = [value], set[ir.Node]()
+    while len(inner) <= MOST_UNARY_NODES and not (inner and len(open_values) == 1 and _makes_codes(open_values[0])):
+        node = max(open_values, key=lambda found: _position(found, order)).producer()
+        if node is None or not _is_unary(node):
+            return None
+        inner.add(node)
+        open_values = [v for v in open_values if v.producer() is not node]
+        open_values += [v for v in node.inputs if v is not None and constant(v) is None and v not in open_values]
+        if not open_values:
+            return None
+    return None if any(_escapes(node, inner, value) for node in inner) else open_values[0]
+
+
+def _makes_codes(value: ir.Value) -> bool:
+    """Whether a table may begin at ``value``: what comes before it makes codes by itself."""
+    node = before_cuts(value).producer()
+    if is_layer(node) or is_residual(node) or is_standard(node, "DequantizeLinear"):
+        return True
+    return is_standard(value.producer(), *MOVES, *MEANS)
+
+
+def _position(value: ir.Value, order: Order) -> int:
+    node = value.producer()
+    return -1 if node is None else order[node]
+
+
+def _is_unary(node: ir.Node) -> bool:
+    """Whether all constants that ``node`` reads are single numbers, and all else that it reads has one shape."""
+    if not is_standard(node, *UNARY):
+        return False
+    values = [value for value in node.inputs if value is not None]
+    constants = [constant(value) for value in values]
+    if any(found is not None and found.size != 1 for found in constants):
+        return False
+    return len({str(value.shape) for value, found in zip(values, constants, strict=True) if found is None}) == 1
+
+
+def _escapes(node: ir.Node, inner: set[ir.Node], end: ir.Value) -> bool:
+    """Whether something outside reads what ``node``, inside, computes on the way to ``end``."""
+    output = node.outputs[0]
+    return output is not end and (output.is_graph_output() or any(use.node not in inner for use in output.uses()))
+
+
+def node_order(model: ir.Model) -> Order:
+    """The position of each node in the model's graph."""
+    return {node: position for position, node in enumerate(model.graph)}
+
+
+def quantized_tensors(model: ir.Model) -> list[ir.Value]:
+    """The activations that integers stand for, in the order in which they are found, each once."""
+    order = node_order(model)
+    open_values = deque(node.inputs[0] for node in model.graph if is_layer(node))
+    found: dict[ir.Value, None] = {}
+    while open_values:
+        value = open_values.popleft()
+        if value is None or value in found or constant(value) is not None:
+            continue
+        found[value] = None
+        open_values += _sources(value, order)
+    return list(found)
+
+
+def _sources(value: ir.Value, order: Order) -> list[ir.Value]:
+    """What must be quantized so that ``value`` is computed in integers; empty where it is not, or by a layer alone."""
+    inner = before_cuts(value)
+    node = inner.producer()
+    if is_layer(node):
+        return []
+    if node is not None and is_residual(node):
+        inside = absorbed(node, order)
+        return [v for v in node.inputs if v is not None and v is not inside]
+    node = value.producer()
+    if node is not None and is_standard(node, *MOVES, *MEANS):
+        return [v for v in node.inputs if v is not None and constant(v) is None]
+    start = unary_source(value, order)
+    return [] if start is None else [start]

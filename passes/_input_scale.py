@@ -1,0 +1,45 @@
+"""Images are often normalized before the first layer: that becomes part of how they are quantized."""
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from qcompile.passes._match import constant, is_standard
+
+Doubles = npt.NDArray[np.float64]
+
+
+def before_normalization(value: ir.Value) -> tuple[ir.Value, Doubles, Doubles]:
+    """The tensor x, and float64 [channels] each, so that ``value`` [batch, channels, ...] is x * gain + offset.
+
+    Follows Add, Sub, Mul and Div by constants of one number, or one for each channel, which nothing else reads.
+    """
+    assert value.shape is not None
+    channels, rank = value.shape.dims[1], len(value.shape.dims)
+    assert isinstance(channels, int)
+    gain, offset = np.ones(channels), np.zeros(channels)
+    while (node := value.producer()) is not None and is_standard(node, "Add", "Sub", "Mul", "Div"):
+        found = _split(node, channels, rank)
+        if found is None or (value.uses() and len(list(value.uses())) > 1):
+            break
+        value, number = found
+        if node.op_type in ("Add", "Sub"):
+            offset = offset + gain * (number if node.op_type == "Add" else -number)
+        else:
+            gain = gain * (number if node.op_type == "Mul" else 1 / number)
+    return value, gain, offset
+
+
+def _split(node: ir.Node, channels: int, rank: int) -> tuple[ir.Value, Doubles] | None:
+    """What ``node`` changes, and by what number for each channel; None where it does something else."""
+    values = [value for value in node.inputs if value is not None]
+    found = [constant(value) for value in values]
+    if found[0] is not None and node.op_type in ("Add", "Mul"):
+        values, found = values[::-1], found[::-1]
+    if found[0] is not None or found[1] is None or values[0].shape is None:
+        return None
+    each, additive = found[1].astype(np.float64), node.op_type in ("Add", "Sub")
+    wide = each.reshape([1] * (rank - each.ndim) + list(each.shape)) if each.ndim <= rank else each
+    if wide.shape not in ((1,) * rank, (1, channels, *[1] * (rank - 2))) or not (wide.all() or additive):
+        return None
+    return values[0], np.broadcast_to(wide.reshape(-1), (channels,))

@@ -1,0 +1,76 @@
+"""The rules of docs/packed-format.md, section 6, for one integer operator."""
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from qcompile import integer_ops
+from qcompile.errors import ModelError
+from qcompile.passes._match import constant
+
+CODES = range(256)
+# By operator: the computed inputs, the stored ones, whether its result is cut to y_min and y_max, its floats.
+WEIGHTED = ("indices", "codebook", "scale", "bias")
+RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]]] = {
+    integer_ops.INTEGER_MATMUL: (("x",), WEIGHTED, True, ()),
+    integer_ops.INTEGER_CONV: (("x",), WEIGHTED, True, ()),
+    integer_ops.INTEGER_MATMUL_FLOAT: (("x",), WEIGHTED, False, ()),
+    integer_ops.INTEGER_CONV_FLOAT: (("x",), WEIGHTED, False, ()),
+    integer_ops.INTEGER_MATMUL_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
+    integer_ops.INTEGER_CONV_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
+    integer_ops.INTEGER_ADD: (("a", "b"), (), True, ("a_scale", "b_scale", "bias")),
+    integer_ops.INTEGER_MAX_POOL: (("x",), (), False, ()),
+    integer_ops.INTEGER_GLOBAL_AVERAGE_POOL: (("x",), (), True, ("scale", "bias")),
+    integer_ops.INTEGER_TABLE: (("x",), ("table",), False, ()),
+    integer_ops.QUANTIZE_INPUT: (("x",), ("scale", "bias"), True, ()),
+}
+
+
+def check_integer_node(node: ir.Node, where: str) -> None:
+    """Raises ModelError where ``node`` breaks a rule."""
+    computed, stored, is_cut, floats = RULES[node.op_type]
+    wanted = (computed[0], *stored, *computed[1:]) if stored else computed
+    if len(node.inputs) != len(wanted) or None in node.inputs:
+        raise ModelError(f"{where}: {len(node.inputs)} inputs, wanted {', '.join(wanted)}")
+    operands = dict(zip(wanted, node.inputs, strict=True))
+    for name in stored:
+        if constant(operands[name]) is None:
+            raise ModelError(f"{where}: {name} is not an initializer")
+    for name in floats:
+        found = node.attributes.get_float(name, math.nan)
+        if not math.isfinite(found):
+            raise ModelError(f"{where}: {name} is {found}, wanted a finite float")
+    if is_cut:
+        low, high = (node.attributes.get_int(name, -1) for name in ("y_min", "y_max"))
+        if low not in CODES or high not in CODES or low > high:
+            raise ModelError(f"{where}: y_min {low} and y_max {high} are no codes in order")
+    if stored == WEIGHTED:
+        _check_weight(node, where)
+    elif node.op_type == integer_ops.INTEGER_TABLE:
+        table = constant(operands["table"])
+        if table is None or table.dtype != np.uint8 or table.shape != (256,):
+            raise ModelError(f"{where}: the table is not uint8 [256]")
+
+
+def _check_weight(node: ir.Node, where: str) -> None:
+    arrays = [constant(value) for value in node.inputs[1:5]]
+    indices, codebook, scale, bias = (np.zeros(0) if array is None else array for array in arrays)
+    shape = tuple(node.attributes.get_ints("weight_shape", ()))
+    axes = len(shape) - 2
+    if axes not in ((1, 2) if node.op_type in integer_ops.INTEGER_CONVS else (0,)):
+        raise ModelError(f"{where}: weight_shape of {node.op_type} is {list(shape)}")
+    bits, group = node.attributes.get_int("bits", 0), node.attributes.get_int("group", 1)
+    integer_ops.check_integer_weight(where, indices, codebook, scale, bias, bits, shape, group)
+    for name, low, high in (("x_zero_point", 0, 255), ("x_bits", 1, 8)):
+        if not low <= node.attributes.get_int(name, high) <= high:
+            raise ModelError(f"{where}: {name} is {node.attributes.get_int(name, high)}, wanted {low} to {high}")
+    if node.op_type in integer_ops.INTEGER_CONVS:
+        _check_geometry(node, where, axes)
+
+
+def _check_geometry(node: ir.Node, where: str, axes: int) -> None:
+    for name, count, least in (("strides", axes, 1), ("dilations", axes, 1), ("pads", 2 * axes, 0)):
+        found = tuple(node.attributes.get_ints(name, ()))
+        if len(found) != count or min(found) < least:
+            raise ModelError(f"{where}: {name} is {list(found)}, wanted {count} ints, each at least {least}")

@@ -1,0 +1,232 @@
+"""DequantizeLinear, fused operator, Relu or Add, QuantizeLinear  ->  one integer operator; and so a whole region.
+
+Walks the graph from its inputs on. At each QuantizeLinear it looks back at what was computed in float since the codes
+it came from, and puts the integer operator in its place that gives the same codes: packed layers with their
+rectifier, clip and residual, additions, pooling, what only moves codes, and functions of single numbers as a table.
+Convolutions and pooling run channels last; transposes appear only where the rest of the model sees the difference.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+
+from qcompile.ops import DOMAIN, DOMAIN_VERSION
+from qcompile.passes._activations import (
+    MEANS,
+    MOVES,
+    before_cuts,
+    is_layer,
+    is_residual,
+    node_order,
+    sole_reader,
+    unary_source,
+)
+from qcompile.passes._codes import Builder, Codes, read_codes
+from qcompile.passes._input_scale import before_normalization
+from qcompile.passes._integer_moves import add_move
+from qcompile.passes._integer_nodes import Tail, add_input, add_layer, add_mean, add_sum, add_table
+from qcompile.passes._integer_table import make_table
+from qcompile.passes._match import constant, is_standard
+
+
+class FuseIntegers(ir.passes.InPlacePass):
+    """Puts integer operators in the place of quantized regions.
+
+    Requires: fused operators with plain indices, shapes, pairs of QuantizeLinear and DequantizeLinear with uint8 codes.
+    Ensures: the codes of every tensor are the same, but where a number lies between two codes to float rounding.
+    Leaves alone: pairs of several scales, of other types; whatever is not computed between two pairs.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Lowers the whole graph."""
+        lowering = _Lowering(model)
+        for node in list(model.graph):
+            lowering.visit(node)
+        lowering.finish()
+        if lowering.modified:
+            model.graph.opset_imports[DOMAIN] = DOMAIN_VERSION
+        return ir.passes.PassResult(model, lowering.modified)
+
+
+class _Lowering:
+    """One walk over a graph: ``codes`` holds what each dequantized tensor is made of."""
+
+    def __init__(self, model: ir.Model) -> None:
+        self.modified = False
+        self._graph = model.graph
+        self._opset = model.graph.opset_imports.get("", 18)
+        self._order = node_order(model)
+        self._builder = Builder(model.graph)
+        self._quantized: dict[ir.Value, Codes] = {}  # by what the model calls the codes
+        self._codes: dict[ir.Value, Codes] = {}  # by the float tensor that they stand for
+
+    def visit(self, node: ir.Node) -> None:
+        """Handles a node that quantizes or dequantizes."""
+        if is_standard(node, "QuantizeLinear"):
+            self._quantize(node)
+        elif is_standard(node, "DequantizeLinear"):
+            found = read_codes(node)
+            if found is not None:
+                self._codes[node.outputs[0]] = self._quantized.get(found.value, found)
+
+    def _quantize(self, node: ir.Node) -> None:
+        target, value = read_codes(node), node.inputs[0]
+        if target is None or value is None:
+            return
+        self._builder.begin_before(node)
+        tail, inner = _read_tail(value, target)
+        found = self._lower(node, tail, inner, value)
+        if found is None:
+            return
+        highest = tail.bounds()["y_max"]
+        self._quantized[node.outputs[0]] = replace(found, bits=min(found.bits, max(1, highest.bit_length())))
+        self.modified = True
+
+    def _lower(self, node: ir.Node, tail: Tail, inner: ir.Value, value: ir.Value) -> Codes | None:
+        """The codes of ``value``, which ``tail`` cuts from ``inner``; None where integers do not give them."""
+        producer = inner.producer()
+        name = (node.name or "quantize").removesuffix(".quantize")
+        if producer is not None and is_layer(producer) and sole_reader(inner) is not None:
+            x = self._codes.get(_input(producer))
+            return None if x is None else self._layer(producer, x, tail)
+        if producer is not None and is_residual(producer) and sole_reader(inner) is not None:
+            return self._sum(producer, tail, name)
+        if producer is not None and is_standard(producer, *MEANS) and _is_mean_of_space(producer):
+            x = self._codes.get(_input(producer))
+            return None if x is None else self._mean(producer, x, tail, name)
+        direct = value.producer()
+        if direct is not None and is_standard(direct, *MOVES):
+            return self._move(direct, tail, name)
+        start = unary_source(value, self._order)
+        if start is not None and start in self._codes:
+            x = self._codes[start]
+            table = make_table(start, value, x, tail.target, self._opset)
+            return add_table(self._builder, name, x, table, tail.target)
+        return self._from_float(inner, tail)
+
+    def _layer(self, layer: ir.Node, x: Codes, tail: Tail) -> Codes:
+        value = add_layer(self._builder, layer, x, tail)
+        is_conv = layer.op_type.endswith("Conv")
+        return Codes(value, tail.target.scale, tail.target.zero_point, channels_last=is_conv)
+
+    def _sum(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
+        """An addition: by the layer that gives one operand, else of codes."""
+        a, b = node.inputs
+        assert a is not None
+        assert b is not None
+        for own, other in ((a, b), (b, a)):
+            layer = own.producer()
+            if layer is None or not is_layer(layer) or sole_reader(own) is None or other not in self._codes:
+                continue
+            x = self._codes.get(_input(layer))
+            if x is not None:
+                return self._layer(layer, x, replace(tail, residual=self._codes[other]))
+        if a in self._codes and b in self._codes:
+            return add_sum(
+                self._builder, node.name or name, self._codes[a], self._codes[b], tail, node.outputs[0].shape
+            )
+        return None
+
+    def _mean(self, node: ir.Node, x: Codes, tail: Tail, name: str) -> Codes:
+        found = add_mean(self._builder, node.name or name, x, tail)
+        keeps_axes: int = node.attributes.get_int("keepdims", 1)
+        if node.op_type != "ReduceMean" or keeps_axes:
+            return found
+        before = found.value.shape
+        assert before is not None
+        shape = ir.Shape([before.dims[0], before.dims[-1]])
+        sizes = self._builder.initializer(np.array([-1, before.dims[-1]], np.int64), f"{name}.shape")
+        flat = self._builder.add(ir.node("Reshape", [found.value, sizes]), f"{name}.flat", ir.DataType.UINT8, shape)
+        return replace(found, value=flat, channels_last=False)
+
+    def _move(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
+        values = [v for v in node.inputs if v is not None and constant(v) is None]
+        given = [self._codes[v] for v in values if v in self._codes]
+        if len(given) != len(values) or not all(found.has_scale_of(tail.target) for found in given):
+            return None
+        return add_move(self._builder, node, given, name)
+
+    def _from_float(self, value: ir.Value, tail: Tail) -> Codes | None:
+        """Floats [batch, channels, *spatial] are quantized channels last; others stay with the standard operator."""
+        known = value.shape is not None and len(value.shape.dims) in (3, 4) and isinstance(value.shape.dims[1], int)
+        if not known or not self._feeds_images(tail.target.value):
+            return None
+        source, gain, offset = before_normalization(value)
+        return add_input(self._builder, source, gain, offset, tail)
+
+    def _feeds_images(self, codes: ir.Value) -> bool:
+        """Whether a convolution or pooling reads ``codes``, dequantized."""
+        readers = [inner.node for use in codes.uses() for inner in use.node.outputs[0].uses()]
+        return any(reader.op_type in ("CodebookConv", "MaxPool", *MEANS) for reader in readers)
+
+    def finish(self) -> None:
+        """Layers that end in floats, and floats that others read of codes which are integers now."""
+        for node in list(self._graph):
+            if is_layer(node) and _input(node) in self._codes and _is_read(node.outputs[0]):
+                self._layer_to_float(node)
+        for value, codes in self._codes.items():
+            reader = value.producer()
+            if reader is not None and _is_read(value) and reader.inputs[0] is not codes.value:
+                self._builder.begin_before(reader)
+                reader.replace_input_with(0, self._builder.as_in_model(codes).value)
+
+    def _layer_to_float(self, node: ir.Node) -> None:
+        self._builder.begin_before(node)
+        output = node.outputs[0]
+        name, shape = output.name, output.shape
+        value = add_layer(self._builder, node, self._codes[_input(node)], None)
+        if node.op_type.endswith("Conv"):
+            value = self._builder.to_channels_first(value)
+        output.replace_all_uses_with(value, replace_graph_outputs=True)
+        output.name = f"{name}.float"
+        value.name, value.shape = name, shape
+        self.modified = True
+
+
+def _input(node: ir.Node) -> ir.Value:
+    value = node.inputs[0]
+    assert value is not None
+    return value
+
+
+def _is_read(value: ir.Value) -> bool:
+    return bool(value.uses()) or value.is_graph_output()
+
+
+def _read_tail(value: ir.Value, target: Codes) -> tuple[Tail, ir.Value]:
+    """The cuts between ``value``, which is quantized, and what they cut."""
+    low, high = -math.inf, math.inf
+    inner = before_cuts(value)
+    while value is not inner:
+        node = value.producer()
+        assert node is not None
+        bounds = _bounds(node)
+        # A cut that comes later is met first: it wins where both cut.
+        low, high = min(max(low, bounds[0]), high), max(min(high, bounds[1]), low)
+        value = _input(node)
+    return Tail(target, low, high), inner
+
+
+def _bounds(node: ir.Node) -> tuple[float, float]:
+    if node.op_type == "Relu":
+        return 0.0, math.inf
+    low, high = [constant(v) for v in (*node.inputs[1:], None, None)[:2]]
+    return (
+        -math.inf if low is None else float(low.reshape(())),
+        math.inf if high is None else float(high.reshape(())),
+    )
+
+
+def _is_mean_of_space(node: ir.Node) -> bool:
+    """Whether ``node`` takes the mean over all axes but batch and channels."""
+    x = _input(node)
+    if x.shape is None or len(x.shape.dims) < 3:
+        return False
+    if node.op_type == "GlobalAveragePool":
+        return True
+    rank = len(x.shape.dims)
+    given = constant(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = given.reshape(-1).tolist() if given is not None else node.attributes.get_ints("axes", ())
+    return sorted(axis % rank for axis in axes) == list(range(2, rank))

@@ -1,0 +1,99 @@
+"""Conv, Gemm or MatMul with a float weight  ->  the same with a lookup of whole numbers times a step for each output.
+
+For networks that were not learned with a codebook. The result is in the form that the frontend exports, so that all
+later passes see one form.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from qcompile.passes._match import constant, find_source, is_standard
+from qcompile.passes._operands import drop_unused, graph_of, initializer, register
+
+CUTS = np.linspace(0.4, 1.0, 61)  # of the largest weight of an output: where the grid may end
+Floats = npt.NDArray[np.float32]
+
+
+class RoundWeights(ir.passes.InPlacePass):
+    """Rounds the float weights of layers to ``bits`` bits: whole numbers, symmetric about zero but for the lowest.
+
+    The step of each output is the one of 61 with the least squared error.
+    Requires: a model that the ONNX checker accepts.
+    Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left.
+    Leaves alone: weights that are looked up, not constant, not float32 or of more than four axes; subgraphs.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self._bits = bits
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rounds each weight once for each node that reads it."""
+        nodes = [node for node in model.graph if has_float_weight(node)]
+        for node in nodes:
+            _round(node, self._bits)
+        return ir.passes.PassResult(model, modified=bool(nodes))
+
+
+def has_float_weight(node: ir.Node) -> bool:
+    """Whether ``node`` is a layer with a constant float32 weight."""
+    if not is_standard(node, "Conv", "Gemm", "MatMul") or find_source(node.inputs[1]) is not None:
+        return False
+    weight = constant(node.inputs[1])
+    ranks = (3, 4) if node.op_type == "Conv" else (2,)
+    return weight is not None and weight.dtype == np.float32 and weight.ndim in ranks and weight.size > 0
+
+
+def round_to_grid(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Floats]:
+    """Whole numbers [n, k] of ``bits`` signed bits and a step [n], whose product is near ``rows`` [n, k].
+
+    With one bit the numbers are -1 and 1, and the step is the mean size.
+    """
+    largest = np.abs(rows).max(axis=1).astype(np.float64)
+    if bits == 1:
+        steps = np.abs(rows).mean(axis=1, dtype=np.float64)
+        return np.where(rows < 0, -1, 1).astype(np.int16), _safe(steps)
+    high = 2 ** (bits - 1) - 1
+    best, best_error = largest / high, np.full(len(rows), np.inf)
+    for cut in CUTS if bits < 8 else CUTS[-1:]:
+        steps = _safe(largest * cut / high)
+        rounded = _rounded(rows, steps, high) * steps[:, None]
+        error = np.square(rounded - rows, dtype=np.float64).sum(axis=1)
+        best, best_error = np.where(error < best_error, steps, best), np.minimum(error, best_error)
+    steps = _safe(best)
+    return _rounded(rows, steps, high).astype(np.int16), steps
+
+
+def _rounded(rows: Floats, steps: Floats, high: int) -> Floats:
+    cut: Floats = np.clip(np.rint(rows / steps[:, None]), -high - 1, high)
+    return cut
+
+
+def _safe(steps: npt.NDArray[np.float64]) -> Floats:
+    """Steps that can be divided by."""
+    return np.where(steps < 1e-30, 1.0, steps).astype(np.float32)
+
+
+def _round(node: ir.Node, bits: int) -> None:
+    """Gives ``node`` a lookup in the place of its weight."""
+    old, graph = node.inputs[1], graph_of(node)
+    assert old is not None
+    weight = constant(old)
+    assert weight is not None
+    by_row = node.op_type == "Conv" or bool(node.attributes.get_int("transB", 0))
+    rows = weight.reshape(len(weight), -1) if by_row else weight.T
+    numbers, steps = round_to_grid(np.ascontiguousarray(rows), bits)
+    values = np.array([-1, 1]) if bits == 1 else np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
+    places = (numbers > 0) if bits == 1 else numbers - values[0]
+    indices = (places.reshape(weight.shape) if by_row else places.T).astype(np.int32)
+    factors = steps.reshape(-1, *[1] * (weight.ndim - 1)) if by_row else steps
+    codebook, index, factor = (initializer(a) for a in (values.astype(np.float32), indices, factors))
+    looked_up = ir.node("Gather", [codebook, index], {"axis": 0})
+    scaled = ir.node("Mul", [looked_up.outputs[0], factor])
+    graph.insert_before(node, [looked_up, scaled])
+    node.replace_input_with(1, scaled.outputs[0])
+    name = str(old.name)
+    drop_unused(old)
+    for value, suffix in ((codebook, "codebook"), (index, "indices"), (factor, "scale")):
+        register(graph, value, f"{name}.{suffix}")
