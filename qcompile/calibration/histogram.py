@@ -8,7 +8,6 @@ magnitude, counts as zero. The result does not depend on how the values were spl
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,9 @@ BINS_PER_OCTAVE = 1 << BIN_BITS
 OCTAVES = 16
 BINS = OCTAVES * BINS_PER_OCTAVE  # of one sign
 RELATIVE_HALF_WIDTH = 0.5 / BINS_PER_OCTAVE  # of a bin, at most, relative to its values
-DROPPED = BIN_BITS - MANTISSA_BITS  # negative: a shift to the right
-CHUNK = 1 << 14  # values counted at once: their keys stay in the cache, three times as fast as a million
+DROPPED = MANTISSA_BITS - BIN_BITS  # bits of a float32 that its bin does not tell
+KEYS = 1 << (31 - DROPPED)  # of one sign; the sign is the bit above them
+CHUNK = 1 << 18  # values counted at once: bounds the memory of their keys
 
 Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -59,12 +59,14 @@ class Histogram:
         return np.clip(values[found], self.low, self.high), counts[found]
 
     def percentile(self, share: float) -> float:
-        """What ``share`` percent of the values do not exceed, as numpy.percentile, to half a bin."""
+        """What ``share`` percent of the values do not exceed: numpy.percentile to half a bin, its ends exactly."""
         values, counts = self.values()
-        place = (self.total - 1) * share / 100
+        last = self.total - 1
+        place = last * share / 100
         below = int(place)
-        places = [below, min(below + 1, self.total - 1)]
-        nearest = values[np.searchsorted(np.cumsum(counts), places, side="right")]
+        around = np.array([below, min(below + 1, last)])
+        nearest = values[np.searchsorted(np.cumsum(counts), around, side="right")]
+        nearest[around == 0], nearest[around == last] = self.low, self.high
         return float(nearest[0] + (nearest[1] - nearest[0]) * (place - below))
 
     def _from(self, first: int) -> tuple[int, Counts]:
@@ -84,12 +86,12 @@ def histogram_of(array: npt.NDArray[np.float32]) -> Histogram:
         return EMPTY
     flat = np.ascontiguousarray(array).reshape(-1)
     low, high = float(flat.min()), float(flat.max())
-    first = _first_key(max(-low, high))
-    counts = np.zeros(2 * (BINS + 1), np.int64)
+    first = _first_key(max(abs(low), abs(high)))
+    counts = np.zeros(2 * KEYS, np.int64)
     for start in range(0, flat.size, CHUNK):
-        counts += np.bincount(_places(flat[start : start + CHUNK], first), minlength=counts.size)
-    by_sign = counts.reshape(2, BINS + 1)
-    return Histogram(low, high, int(by_sign[:, 0].sum()), first, by_sign[:, 1:].copy())
+        counts += np.bincount(flat[start : start + CHUNK].view(np.uint32) >> DROPPED, minlength=2 * KEYS)
+    by_sign = counts.reshape(2, KEYS)
+    return Histogram(low, high, int(by_sign[:, :first].sum()), first, by_sign[:, first : first + BINS].copy())
 
 
 def _first_key(largest: float) -> int:
@@ -98,16 +100,8 @@ def _first_key(largest: float) -> int:
     return max(1, (exponent - OCTAVES + 1) * BINS_PER_OCTAVE)
 
 
-def _places(values: npt.NDArray[np.float32], first: int) -> Counts:
-    """Of each value, its place in [2, 1 + BINS]: by its sign, zero or its bin."""
-    bits: npt.NDArray[Any] = values.view(np.uint32)
-    keys = ((bits & 0x7FFFFFFF) >> -DROPPED).astype(np.int64)
-    places: Counts = np.maximum(keys - (first - 1), 0) + (bits >> 31).astype(np.int64) * (BINS + 1)
-    return places
-
-
 def _middles(first: int) -> Values:
     """The magnitudes in the middle of the bins from ``first`` on."""
     keys = np.arange(first, first + BINS, dtype=np.uint32)
-    bits = (keys << -DROPPED) + (1 << (-DROPPED - 1))
+    bits = (keys << DROPPED) + (1 << (DROPPED - 1))
     return bits.astype(np.uint32).view(np.float32).astype(np.float64)

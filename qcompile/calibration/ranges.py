@@ -28,8 +28,8 @@ class Range:
             raise ValueError(f"codes of {self.bits} bits: wanted 1 to 8")
         if not (-LARGEST <= self.low <= self.high <= LARGEST):  # false for NaN, too
             raise ValueError(f"a range from {self.low} to {self.high}: wanted finite float32 numbers that rise")
-        object.__setattr__(self, "low", min(float(self.low), 0.0))
-        object.__setattr__(self, "high", max(float(self.high), 0.0))
+        object.__setattr__(self, "low", min(float(self.low), 0.0) + 0.0)  # never -0.0
+        object.__setattr__(self, "high", max(float(self.high), 0.0) + 0.0)
 
     @property
     def largest_code(self) -> int:
