@@ -53,7 +53,7 @@ def _observer(model: onnx.ModelProto, names: list[str]) -> Observe:
 
     def observe(feed: Mapping[str, Array]) -> dict[str, Array]:
         outputs = run_session(session, feed)
-        return {**feed, **dict(zip(computed, outputs, strict=False))}
+        return {**feed, **dict(zip(computed, outputs, strict=False))}  # none computed: outputs that nobody wants
 
     return observe
 

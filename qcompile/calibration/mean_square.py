@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qcompile.calibration.histogram import Counts, Histogram, Values
-from qcompile.calibration.ranges import Range, is_normal, range_of_codes
+from qcompile.calibration.ranges import SMALLEST_SCALE, Range, range_of_codes
 
 STEPS_PER_OCTAVE = 256  # of the steps that are tried
 
@@ -47,7 +47,7 @@ def best_range(histogram: Histogram, bits: int) -> Range:
     positive = side_of(values[values > 0], counts[values > 0])
     negative = side_of(-values[values < 0][::-1], counts[values < 0][::-1])
     least, scale, tried = np.inf, widest.scale, 0
-    while is_normal(scale):
+    while scale >= SMALLEST_SCALE:
         cost_above, lost_above = positive.costs(scale, widest.largest_code)
         cost_below, lost_below = negative.costs(scale, widest.largest_code)
         costs = cost_below + cost_above[::-1]  # by zero point

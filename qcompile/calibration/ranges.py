@@ -1,6 +1,5 @@
 """The range of one activation: what its codes mean."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +54,3 @@ def range_of_codes(scale: float, zero_point: int, bits: int) -> Range:
     largest = (1 << bits) - 1
     low, high = -zero_point * scale, (largest - zero_point) * scale  # exact: 24 bits times 8 bits
     return Range(max(low, -LARGEST), min(high, LARGEST), bits)
-
-
-def is_normal(scale: float) -> bool:
-    """Whether ``scale`` may be one of a range."""
-    return math.isfinite(scale) and scale >= SMALLEST_SCALE
