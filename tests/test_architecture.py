@@ -43,6 +43,7 @@ ALLOWED = {
     "verification": CORE | {"runtime"},
     "benchmark": CORE | {"runtime", "verification"},
     "inference": BASE | {"datasets", "runtime"},
+    "calibration": BASE | {"inference", "runtime"},
     "diagnosis": {"__init__", "errors", "json_text", "runtime"},
 }
 TORCH = {"torch", "onnxscript", "safetensors", "sklearn"}
