@@ -5,6 +5,7 @@ it begins. A rectifier or clip, and an addition to the output of a packed layer,
 tensors between them are left alone.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping
 
@@ -78,9 +79,18 @@ def is_residual(node: ir.Node | None) -> bool:
 
 
 def absorbed(node: ir.Node, order: Order) -> ir.Value | None:
-    """The operand of the addition ``node`` whose layer does the addition: of two the one that is computed later."""
+    """The operand of the addition ``node`` whose layer does the addition: of two the one with the longer sums.
+
+    What the other gives is rounded to codes before it is added, so that should be the lesser part.
+    """
     found = [v for v in node.inputs if v is not None and is_layer(v.producer()) and sole_reader(v) is node]
-    return max(found, key=lambda value: _position(value, order), default=None)
+    return max(found, key=lambda value: (_terms(value.producer()), _position(value, order)), default=None)
+
+
+def _terms(layer: ir.Node | None) -> int:
+    """How many products a sum of ``layer`` has."""
+    assert layer is not None
+    return math.prod(layer.attributes["weight_shape"].as_ints()[1:])
 
 
 def unary_source(value: ir.Value, order: Order) -> ir.Value | None:

@@ -54,8 +54,7 @@ def check_integer_node(node: ir.Node, where: str) -> None:
 
 
 def _check_weight(node: ir.Node, where: str) -> None:
-    arrays = [constant(value) for value in node.inputs[1:5]]
-    indices, codebook, scale, bias = (np.zeros(0) if array is None else array for array in arrays)
+    indices, codebook, scale, bias = (np.asarray(constant(value)) for value in node.inputs[1:5])
     shape = tuple(node.attributes.get_ints("weight_shape", ()))
     axes = len(shape) - 2
     if axes not in ((1, 2) if node.op_type in integer_ops.INTEGER_CONVS else (0,)):

@@ -10,8 +10,8 @@ import onnx_ir as ir
 from qcompile.errors import ModelError
 from qcompile.ops import CODEBOOK_CONV, FORMAT_VERSION, OPERANDS, check_packed_weight
 from qcompile.passes._match import constant
-from qcompile.passes._verify_integer import RULES, check_integer_node
 from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
+from qcompile.passes._verify_integer import RULES, check_integer_node
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_OF, SPARSE_OPERANDS, check_corrections
 
 OPERATORS = {*SPARSE_OF, *SPARSE_OF.values()}

@@ -1,7 +1,8 @@
 """Compiles an exported model, standard operators and codebook lookups, into a packed one."""
 
 import pathlib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -9,13 +10,18 @@ import onnx
 import onnx_ir as ir
 
 import qcompile
+from qcompile.calibration import MeanSquareError, Method, Reader, calibrate
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
+from qcompile.integer_ops import EXACT_SUM, INTEGER_CONVS, INTEGER_MATMULS, decode_integer_weight, largest_sums
 from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
-from qcompile.passes import pipeline
-from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, fused_nodes, operand, sparse_node
+from qcompile.passes import fusing_passes, integer_passes, pipeline
+from qcompile.passes._activations import quantized_tensors
+from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, fused_nodes, operand, own_nodes, sparse_node
+from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.left_alone import list_left_alone
+from qcompile.sparse_ops import SPARSE_OF
 from qcompile.text import printable
 
 VERSION_KEY = "qcompile.version"
@@ -25,8 +31,28 @@ Model = TypeVar("Model", ir.Model, onnx.ModelProto)
 
 
 @dataclass(frozen=True)
+class Integers:
+    """What makes activations integers: sample inputs, from which each tensor's range is found, and how.
+
+    ``reader`` gives batches of inputs by name, until None. ``activation_bits`` is for all tensors or by name;
+    ``weight_bits`` is for weights that were not learned. ``cache`` keeps what was measured: a stopped calibration goes
+    on, a finished one is not run again. ``progress`` is told how many batches were run.
+    """
+
+    reader: Reader
+    activation_bits: int | Mapping[str, int] = 8
+    weight_bits: int = 8
+    method: Method = field(default_factory=MeanSquareError)
+    cache: pathlib.Path | None = None
+    progress: Callable[[int], None] | None = None
+
+
+@dataclass(frozen=True)
 class CompiledLayer:
-    """One packed layer: ``weight_bytes`` are those of its indices, codebooks and corrections in the file."""
+    """One packed layer: ``weight_bytes`` are those of its indices, codebooks and corrections in the file.
+
+    ``largest_sum``: of a layer of integers, what no sum of products can exceed; None for float activations.
+    """
 
     name: str
     operator: str
@@ -35,6 +61,14 @@ class CompiledLayer:
     codebooks: int
     corrections: int
     weight_bytes: int
+    largest_sum: int | None = None
+
+    @property
+    def note(self) -> str:
+        """What a user should know of the layer's sums; empty where there is nothing."""
+        if self.largest_sum is None or self.largest_sum <= EXACT_SUM:
+            return ""
+        return ", sums may exceed 2^24: without our library codes may then differ"
 
 
 @dataclass(frozen=True)
@@ -50,24 +84,31 @@ class CompileResult:
         """A line for each layer, then the sizes of both files."""
         packed = [
             f"{printable(layer.name)}: {layer.operator} {'x'.join(map(str, layer.weight_shape))}, {layer.bits}-bit, "
-            f"{layer.codebooks} codebook{'s' * (layer.codebooks > 1)}, {_corrections(layer)}{layer.weight_bytes} bytes"
+            f"{_codebooks(layer)}, {_corrections(layer)}{layer.weight_bytes} bytes{layer.note}"
             for layer in self.layers
         ]
         left = [f"{printable(name)}: left alone: {reason}" for name, reason in self.left_alone]
         return "\n".join([*packed, *left, f"{self.source_bytes} bytes -> {self.target_bytes} bytes"])
 
 
-def compile_file(source: str | pathlib.Path, target: str | pathlib.Path, *, functions: bool = True) -> CompileResult:
+def compile_file(
+    source: str | pathlib.Path,
+    target: str | pathlib.Path,
+    *,
+    functions: bool = True,
+    integers: Integers | None = None,
+) -> CompileResult:
     """Compiles the ONNX file ``source`` into the packed file ``target``, which appears whole or not at all.
 
-    Without ``functions`` the file is smaller and runs only where our library is registered.
+    Without ``functions`` the file is smaller and runs only where our library is registered. With ``integers``
+    activations become integers too, and weights that were not learned are rounded.
 
-    Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no codebook weight that can
-    be packed; QCompileError if ``target`` cannot be written.
+    Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
+    QCompileError if ``target`` cannot be written or the sample inputs do not fit.
     """
     proto = load_model(source)
     try:
-        model = _compile(_deserialize(proto), functions)
+        model = _compile(_deserialize(proto), functions, integers)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     data = ir.serde.serialize_model(model).SerializeToString()
@@ -75,21 +116,19 @@ def compile_file(source: str | pathlib.Path, target: str | pathlib.Path, *, func
         write_atomically(target, data)
     except OSError as error:
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
-    layers = tuple(_describe(node) for node in fused_nodes(model))
+    layers = tuple(_describe(node) for node in _layers(model))
     return CompileResult(layers, tuple(list_left_alone(model)), pathlib.Path(source).stat().st_size, len(data))
 
 
-def compile_model(model: Model, *, functions: bool = True) -> Model:
-    """A packed copy of ``model``, of the same kind; ``model`` itself is not changed.
+def compile_model(model: Model, *, functions: bool = True, integers: Integers | None = None) -> Model:
+    """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
 
-    Without ``functions`` the result is smaller and runs only where our library is registered.
-
-    Raises ModelError if it is compiled already or has no codebook weight that can be packed.
+    Raises ModelError if it is compiled already or has no weight that can be packed.
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
-        return ir.serde.serialize_model(_compile(_deserialize(model), functions))
-    return _compile(model.clone(), functions)
+        return ir.serde.serialize_model(_compile(_deserialize(model), functions, integers))
+    return _compile(model.clone(), functions, integers)
 
 
 def _deserialize(proto: onnx.ModelProto) -> ir.Model:
@@ -99,19 +138,50 @@ def _deserialize(proto: onnx.ModelProto) -> ir.Model:
         raise ModelError(f"the model cannot be read: {error}") from error
 
 
-def _compile(model: ir.Model, functions: bool) -> ir.Model:
+def _compile(model: ir.Model, functions: bool, integers: Integers | None) -> ir.Model:
     """Runs the passes over ``model``, in place."""
     _check_not_compiled(model)
     before = _interface(model)
-    for rewrite in pipeline(functions=functions):
-        rewrite(model)
-    if not fused_nodes(model):
+    if integers is None:
+        _run(model, pipeline(functions=functions))
+    else:
+        _compile_integers(model, functions, integers)
+    if not _layers(model):
         raise ModelError(_nothing_found(list_left_alone(model)))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
     model.metadata_props[FORMAT_VERSION_KEY] = str(FORMAT_VERSION)
     return model
+
+
+def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> None:
+    """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations."""
+    _run(model, fusing_passes(integers.weight_bits))
+    runnable = model.clone()
+    AttachFunctions()(runnable)
+    ranges = calibrate(
+        ir.serde.serialize_model(runnable),
+        [str(value.name) for value in quantized_tensors(model)],
+        integers.reader,
+        bits=integers.activation_bits,
+        method=integers.method,
+        cache=integers.cache,
+        progress=integers.progress,
+    )
+    _run(model, integer_passes(ranges, functions=functions))
+
+
+def _run(model: ir.Model, passes: tuple[ir.passes.InPlacePass, ...]) -> None:
+    for rewrite in passes:
+        rewrite(model)
+
+
+def _layers(model: ir.Model) -> list[ir.Node]:
+    """The operators with a packed weight, in order."""
+    weighted = INTEGER_MATMULS | INTEGER_CONVS
+    fused = set(fused_nodes(model))
+    return [node for node in own_nodes(model) if node in fused or node.op_type in weighted]
 
 
 def _check_not_compiled(model: ir.Model) -> None:
@@ -141,8 +211,27 @@ def _corrections(layer: CompiledLayer) -> str:
     return f"{layer.corrections} correction{'s' * (layer.corrections > 1)}, " if layer.corrections else ""
 
 
+def _codebooks(layer: CompiledLayer) -> str:
+    if not layer.codebooks:
+        return "whole numbers"
+    return f"{layer.codebooks} codebook{'s' * (layer.codebooks > 1)}"
+
+
+def _largest_sum(node: ir.Node) -> int | None:
+    """What no partial sum of an integer layer can exceed; None for float activations."""
+    if node.op_type not in INTEGER_MATMULS | INTEGER_CONVS:
+        return None
+    attributes = node.attributes
+    shape, group = tuple(attributes["weight_shape"].as_ints()), attributes.get_int("group", 1)
+    bits = attributes["bits"].as_int()
+    weight = decode_integer_weight(operand(node, INDICES), operand(node, CODEBOOK), bits, shape, group)
+    sums = largest_sums(weight, attributes["x_zero_point"].as_int(), attributes.get_int("x_bits", 8))
+    return int(sums.max())
+
+
 def _describe(node: ir.Node) -> CompiledLayer:
-    indices, codebook, sparse = operand(node, INDICES), operand(node, CODEBOOK), sparse_node(node)
+    indices, codebook = operand(node, INDICES), operand(node, CODEBOOK)
+    sparse = sparse_node(node) if node.op_type in SPARSE_OF else None
     corrections = [] if sparse is None else [operand(sparse, GAPS), operand(sparse, VALUES)]
     return CompiledLayer(
         name=node.name or node.op_type,
@@ -152,4 +241,5 @@ def _describe(node: ir.Node) -> CompiledLayer:
         codebooks=codebook.shape[0],
         corrections=0 if sparse is None else int(np.count_nonzero(operand(sparse, VALUES))),
         weight_bytes=sum(array.nbytes for array in (indices, codebook, *corrections)),
+        largest_sum=_largest_sum(node),
     )

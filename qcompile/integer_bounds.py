@@ -108,7 +108,8 @@ def _code_error(number: Array, error: Array, value: Array, attributes: Mapping[s
     low, high = attributes["y_min"], attributes["y_max"]
     lowest, highest = (np.clip(np.rint(end), low, high) for end in (number - error, number + error))
     codes = value.astype(np.float64)
-    return np.maximum(highest - codes, codes - lowest)
+    error_of_codes: Array = np.maximum(highest - codes, codes - lowest)
+    return error_of_codes
 
 
 def _table_error(x: Bounded, table: Array, value: Array) -> Array:

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from qcompile import ops, sparse_ops
+from qcompile import integer_ops, ops, sparse_ops
 from qcompile.errors import ModelError
 
 PLAN_KEY = "qcompile.plan"
+INTEGER_LAYERS = integer_ops.INTEGER_MATMULS | integer_ops.INTEGER_CONVS
 GEOMETRY = ("weight_shape", "strides", "pads", "dilations", "group")
 
 
@@ -39,9 +40,10 @@ class StoredCorrections:
 
 @dataclass(frozen=True, eq=False)
 class PackedLayer:
-    """One CodebookMatMul or CodebookConv; arrays as in the file (docs/packed-format.md, section 1).
+    """One operator with a packed weight; arrays as in the file (docs/packed-format.md, sections 1 and 6).
 
-    ``corrections`` are what the operator behind it adds, None where there is none.
+    ``corrections`` are what the operator behind it adds, None where there is none. Of integer operators ``codebook`` is
+    int8, or has no elements: then the weight is the index minus half the range.
     """
 
     name: str
@@ -49,11 +51,21 @@ class PackedLayer:
     bits: int
     weight_shape: tuple[int, ...]
     indices: npt.NDArray[np.uint8]
-    codebook: npt.NDArray[np.float32]
+    codebook: npt.NDArray[np.float32] | npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
     node: onnx.NodeProto
     corrections: StoredCorrections | None = None
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it multiplies codes by whole numbers."""
+        return self.op in INTEGER_LAYERS
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of what the weight is multiplied by: those of codes, or 32."""
+        return int(_attributes(self.name, self.node).get("x_bits", 8)) if self.is_integer else 32
 
     @property
     def weights(self) -> int:
@@ -62,13 +74,15 @@ class PackedLayer:
 
     @property
     def entries(self) -> tuple[int, ...]:
-        """How many distinct entries the codebook of each group has."""
+        """How many distinct entries the codebook of each group has; all of the range where there is no codebook."""
+        if not self.codebook.size:
+            return (2**self.bits,)
         return tuple(len(np.unique(row)) for row in self.codebook)
 
     def operands(self) -> dict[str, tuple[str, npt.NDArray[Any]]]:
         """By kind, the name in the file and the array of each: those of the node, then gaps and values if any."""
         arrays: list[npt.NDArray[Any]] = [self.indices, self.codebook, self.scale, self.bias]
-        kinds, names = list(ops.OPERANDS[1:]), list(self.node.input[1:])
+        kinds, names = list(ops.OPERANDS[1:]), list(self.node.input[1 : len(ops.OPERANDS)])
         if self.corrections is not None:
             arrays += [self.corrections.gaps, self.corrections.values]
             kinds += sparse_ops.SPARSE_OPERANDS[2:]
@@ -76,12 +90,22 @@ class PackedLayer:
         return dict(zip(kinds, zip(names, arrays, strict=True), strict=True))
 
     def decode(self) -> npt.NDArray[np.float32]:
-        """The float weight, shaped ``weight_shape``, without the scale and the corrections."""
-        return ops.decode_weight(self.indices, self.codebook, self.bits, self.weight_shape).astype(np.float32)
+        """The weight as floats, shaped ``weight_shape``, without the scale and the corrections."""
+        if self.is_integer:
+            group = int(_attributes(self.name, self.node).get("group", 1))
+            codebook = self.codebook.astype(np.int8)
+            whole = integer_ops.decode_integer_weight(self.indices, codebook, self.bits, self.weight_shape, group)
+            return whole.astype(np.float32)
+        return ops.decode_weight(self.indices, self.codebook.astype(np.float32), self.bits, self.weight_shape).astype(
+            np.float32
+        )
 
     def effective_weight(self) -> npt.NDArray[np.float64]:
         """What the layer multiplies by, shaped ``weight_shape``: decoded, times the scale, plus the corrections."""
         weight = self.decode().astype(np.float64)
+        if self.is_integer:
+            attributes = _attributes(self.name, self.node)
+            weight *= attributes.get("y_scale", 1.0) / attributes.get("x_scale", 1.0)
         if self.scale.size:
             weight *= self.scale.reshape(-1, *[1] * (weight.ndim - 1))
         if self.corrections is None:
@@ -97,7 +121,8 @@ def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     own = [node for node in model.graph.node if node.domain == ops.DOMAIN]
     by_base = _sparse_nodes(own)
-    packed = [node for node in own if node.op_type not in sparse_ops.SPARSE_OF.values()]
+    others = {*sparse_ops.SPARSE_OF.values(), *integer_ops.UNWEIGHTED}
+    packed = [node for node in own if node.op_type not in others]
     layers = [_read_layer(node, by_base.pop(node.output[0], None), initializers) for node in packed]
     for base, node in by_base.items():
         raise ModelError(f"{node.op_type} {node.name!r}: base {base} is not the output of a packed layer")
@@ -108,11 +133,17 @@ def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:
 
 def other_parameters(model: onnx.ModelProto) -> Iterator[tuple[str, npt.NDArray[np.floating]]]:
     """The float initializers that belong to no packed layer: float layers and their biases."""
-    packed = {name for node in model.graph.node if node.domain == ops.DOMAIN for name in node.input}
+    own = [node for node in model.graph.node if node.domain == ops.DOMAIN]
+    packed = {name for node in own if node.op_type not in integer_ops.UNWEIGHTED for name in node.input}
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
         if tensor.name not in packed and np.issubdtype(array.dtype, np.floating):
             yield tensor.name, array
+
+
+def table_bytes(model: onnx.ModelProto) -> int:
+    """Bytes of the tables of functions of codes, each counted once."""
+    return 256 * len({node.input[1] for node in model.graph.node if node.op_type == integer_ops.INTEGER_TABLE})
 
 
 def embedded_plan(model: onnx.ModelProto) -> dict[str, Any] | None:
@@ -150,6 +181,8 @@ def _read_layer(
     node: onnx.NodeProto, sparse: onnx.NodeProto | None, initializers: dict[str, onnx.TensorProto]
 ) -> PackedLayer:
     where = f"{node.op_type} {node.name!r}"
+    if node.op_type in INTEGER_LAYERS:
+        return _read_integer_layer(where, node, initializers)
     if node.op_type not in (ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV) or len(node.input) != len(ops.OPERANDS):
         raise ModelError(
             f"{where}: not an operator of format {ops.FORMAT_VERSION} with inputs {', '.join(ops.OPERANDS)}"
@@ -166,6 +199,16 @@ def _read_layer(
         )
     corrections = None if sparse is None else _read_corrections(sparse, node, initializers)
     return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node, corrections)
+
+
+def _read_integer_layer(where: str, node: onnx.NodeProto, initializers: dict[str, onnx.TensorProto]) -> PackedLayer:
+    attributes = _attributes(where, node)
+    bits, shape = attributes.get("bits"), attributes.get("weight_shape")
+    if not isinstance(bits, int) or not isinstance(shape, list) or len(node.input) < 5:
+        raise ModelError(f"{where}: five inputs and attributes bits (int) and weight_shape (ints) are required")
+    indices, codebook, scale, bias = _stored(where, node.input[1:5], initializers)
+    integer_ops.check_integer_weight(where, indices, codebook, scale, bias, bits, shape, attributes.get("group", 1))
+    return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node)
 
 
 def _read_corrections(

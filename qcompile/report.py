@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from qcompile.errors import ModelError
 from qcompile.json_text import to_json
 from qcompile.loading import load_model
-from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers
+from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers, table_bytes
 from qcompile.text import printable
 
 FLOAT_BITS = 32
@@ -39,6 +39,7 @@ class LayerReport:
     weight_shape: tuple[int, ...]
     weights: int
     bits: int
+    activation_bits: int
     entries: int
     groups: int
     index_bytes: int
@@ -63,7 +64,7 @@ class Report:
     """A packed file: its layers and totals.
 
     ``payload_bytes`` are the bytes of all parameters in the file, ``formula_bytes`` what the formula of the LC paper
-    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry; for
+    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry (8 for an integer one); for
     each correction 32, and ceil(log2 N) for its place among N weights.
     ``float_file_bytes`` is the size of the float file that was given to compare with.
     """
@@ -94,7 +95,7 @@ class Report:
     def as_text(self) -> str:
         """The report as a table for a terminal."""
         output = io.StringIO()
-        console = rich.console.Console(file=output, width=140)
+        console = rich.console.Console(file=output, width=148)
         console.print(_table(self))
         console.print("\n".join(_totals(self)), markup=False, highlight=False)
         return output.getvalue()
@@ -117,15 +118,15 @@ def report_file(
     layers = packed_layers(model)
     stored = _stored(layers)
     others = sum(array.size for _, array in other_parameters(model))
-    floats = None if against is None else load_model(against)
-    payload = sum(_nbytes(own) for own in stored) + 4 * others
+    floats = None if against is None else _load_float(against, layers)
+    payload = sum(_nbytes(own) for own in stored) + 4 * others + table_bytes(model)
     rows = tuple(
         _report_layer(layer, own, payload, floats, kernel_of) for layer, own in zip(layers, stored, strict=True)
     )
     weights = sum(layer.weights for layer, own in zip(layers, stored, strict=True) if own["indices"].size)
     others += sum(own["scale"].size + own["bias"].size for own in stored)
     entries = sum(_distinct_entries(own["codebook"]) for own in stored)
-    formula_bits = (others + entries) * FLOAT_BITS
+    formula_bits = others * FLOAT_BITS + sum(_codebook_bits(own["codebook"]) for own in stored)
     formula_bits += sum(_weight_bits(layer, own) for layer, own in zip(layers, stored, strict=True))
     return Report(
         path=str(path),
@@ -144,12 +145,22 @@ def report_file(
     )
 
 
+def _load_float(path: str | pathlib.Path, layers: list[PackedLayer]) -> onnx.ModelProto:
+    """The float model. Raises ModelError if it has the weight of no layer."""
+    floats = load_model(path)
+    names = {tensor.name for tensor in floats.graph.initializer}
+    if not any(f"{layer.name}.weight" in names for layer in layers):
+        known = ", ".join(sorted(names)) or "none"
+        raise ModelError(f"float model: no weight {layers[0].name}.weight; it has {known}. Is it the same network?")
+    return floats
+
+
 def _stored(layers: list[PackedLayer]) -> list[Operands]:
     """For each layer its operands by kind; without elements where an earlier layer reads the same tensor."""
     seen: set[str] = set()
     stored = []
     for layer in layers:
-        own: Operands = {kind: np.zeros(0) for kind in KINDS}
+        own: Operands = {kind: np.zeros(0, np.float32) for kind in KINDS}
         for kind, (name, array) in layer.operands().items():
             if name not in seen:
                 own[kind] = array
@@ -164,6 +175,10 @@ def _nbytes(own: Operands) -> int:
 
 def _distinct_entries(codebook: npt.NDArray[Any]) -> int:
     return sum(len(np.unique(row)) for row in codebook)
+
+
+def _codebook_bits(codebook: npt.NDArray[Any]) -> int:
+    return _distinct_entries(codebook) * codebook.itemsize * 8
 
 
 def _weight_bits(layer: PackedLayer, own: Operands) -> int:
@@ -182,8 +197,9 @@ def _report_layer(
         weight_shape=layer.weight_shape,
         weights=layer.weights,
         bits=layer.bits,
+        activation_bits=layer.activation_bits,
         entries=max(layer.entries),
-        groups=layer.codebook.shape[0],
+        groups=max(1, layer.codebook.shape[0]),
         index_bytes=own["indices"].nbytes,
         codebook_bytes=own["codebook"].nbytes,
         scale_bytes=own["scale"].nbytes,
@@ -196,14 +212,16 @@ def _report_layer(
     )
 
 
-def _weight_sqnr_db(layer: PackedLayer, floats: onnx.ModelProto) -> float:
+def _weight_sqnr_db(layer: PackedLayer, floats: onnx.ModelProto) -> float | None:
     """10 log10(sum w^2 / sum (w - v)^2), w the weights of the layer's namesake in ``floats``, v those of the file.
 
     Scale and corrections of the file count as part of v. Where ``floats`` normalizes what the weight computes, the
     gain of a channel is of no consequence and the file's has the normalization's factor in it: then v is compared at
-    the gain of each channel that comes nearest to w.
+    the gain of each channel that comes nearest to w. None where the layer has no namesake: compiling made it.
     """
     weight, found = _float_weight(layer, floats), layer.effective_weight()
+    if weight is None:
+        return None
     if _feeds_batch_normalization(layer, floats):
         found = _at_best_gain(found, weight)
     noise = float(np.square(weight - found).sum())
@@ -219,7 +237,8 @@ def _at_best_gain(found: npt.NDArray[np.float64], weight: npt.NDArray[np.float64
     return found * gain
 
 
-def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np.float64]:
+def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np.float64] | None:
+    """The weight of the layer's namesake; None where it has none."""
     name = f"{layer.name}.weight"
     for tensor in floats.graph.initializer:
         if tensor.name == name:
@@ -229,8 +248,7 @@ def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np
             if weight.T.shape == layer.weight_shape:
                 return weight.T
             raise ModelError(f"float model: {name} is {list(weight.shape)}, packed is {list(layer.weight_shape)}")
-    known = ", ".join(tensor.name for tensor in floats.graph.initializer) or "none"
-    raise ModelError(f"float model: no weight {name}; it has {known}. Is it the same network?")
+    return None
 
 
 def _feeds_batch_normalization(layer: PackedLayer, floats: onnx.ModelProto) -> bool:
@@ -240,7 +258,20 @@ def _feeds_batch_normalization(layer: PackedLayer, floats: onnx.ModelProto) -> b
 
 def _table(report: Report) -> rich.table.Table:
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    columns = ["layer", "op", "shape", "weights", "bits", "entries", "corrections", "bytes", "share", "SQNR", "kernel"]
+    columns = [
+        "layer",
+        "op",
+        "shape",
+        "weights",
+        "bits",
+        "x bits",
+        "entries",
+        "corrections",
+        "bytes",
+        "share",
+        "SQNR",
+        "kernel",
+    ]
     for column in columns:
         table.add_column(column, justify="left" if column in ("layer", "op", "shape", "kernel") else "right")
     for layer in report.layers:
@@ -251,6 +282,7 @@ def _table(report: Report) -> rich.table.Table:
             "x".join(map(str, layer.weight_shape)),
             f"{layer.weights:,}",
             str(layer.bits),
+            str(layer.activation_bits),
             f"{layer.entries}{per_group}",
             f"{layer.corrections:,}",
             f"{layer.total_bytes:,}",

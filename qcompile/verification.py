@@ -202,9 +202,7 @@ def _check_layers(model: onnx.ModelProto, run: Run, feeds: Mapping[str, Array]) 
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     stored = {value.name for value in (*model.graph.output, *model.graph.input)}
-    exposed.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names if name not in stored
-    )
+    exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in stored)
     few = {name: array[:SAMPLES] for name, array in feeds.items()}
     outputs = dict(zip([o.name for o in exposed.graph.output], run(exposed, few), strict=True)) | few
     ratios = {}

@@ -4,7 +4,10 @@ import pathlib
 
 import click
 
-from qcompile.cli.options import EXISTING, TO_FILE
+from qcompile.cli.options import EXISTING, TO_FILE, read_inputs
+
+BITS = click.IntRange(1, 8)
+BATCH = 50
 
 
 @click.command("compile")
@@ -16,11 +19,48 @@ from qcompile.cli.options import EXISTING, TO_FILE
     show_default=True,
     help="Put the operators' portable bodies into the file: without them it needs our library.",
 )
-def compile_command(exported: pathlib.Path, output: pathlib.Path, functions: bool) -> None:
+@click.option(
+    "--calibration",
+    type=EXISTING,
+    help="Make activations integers: their ranges come from an .npz of inputs, one array [batch, ...] a model input.",
+)
+@click.option("--bits", type=BITS, default=8, show_default=True, help="With --calibration: of weights not learned.")
+@click.option("--activation-bits", type=BITS, default=8, show_default=True, help="With --calibration: of activations.")
+@click.option(
+    "--calibrate-method",
+    type=click.Choice(["mse", "minmax", "percentile"]),
+    default="mse",
+    show_default=True,
+    help="With --calibration: least squared error, the whole range, or all but 0.01 % at each end.",
+)
+@click.option("--calibration-cache", type=TO_FILE, help="Keeps what calibration measured, to go on or to use again.")
+def compile_command(
+    exported: pathlib.Path,
+    output: pathlib.Path,
+    functions: bool,
+    calibration: pathlib.Path | None,
+    bits: int,
+    activation_bits: int,
+    calibrate_method: str,
+    calibration_cache: pathlib.Path | None,
+) -> None:
     """Packs EXPORTED, an ONNX model whose weights are codebook lookups, into one small file.
 
-    What each layer became, and why a layer was left alone, is printed.
+    With --calibration any float model will do: activations become integers too. What each layer became, and why a layer
+    was left alone, is printed.
     """
-    from qcompile.compiler import compile_file
+    from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
+    from qcompile.compiler import Integers, compile_file
 
-    click.echo(compile_file(exported, output, functions=functions).as_text())
+    samples = read_inputs(calibration)
+    methods: dict[str, Method] = {"mse": MeanSquareError(), "minmax": MinMax(), "percentile": Percentile()}
+    integers = None
+    if samples is not None:
+        integers = Integers(
+            ArrayReader(samples, BATCH),
+            activation_bits=activation_bits,
+            weight_bits=bits,
+            method=methods[calibrate_method],
+            cache=calibration_cache,
+        )
+    click.echo(compile_file(exported, output, functions=functions, integers=integers).as_text())
