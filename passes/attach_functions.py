@@ -6,7 +6,7 @@ With it any onnxruntime from 1.17 on runs the file without our library: right, b
 import onnx_ir as ir
 
 from qcompile.errors import ModelError
-from qcompile.functions import OLDEST_OPSET, function_body
+from qcompile.functions import OLDEST_OPSET, function_bodies
 from qcompile.ops import DOMAIN
 from qcompile.passes._operands import own_nodes
 
@@ -28,8 +28,8 @@ class AttachFunctions(ir.passes.InPlacePass):
                 f"the model's opset is {opset}, the function bodies need {OLDEST_OPSET}. "
                 f"Export it again with opset {OLDEST_OPSET} or later, or compile without function bodies."
             )
-        for operator in missing:
-            function = ir.serde.deserialize_function(function_body(operator, opset))
+        for body in function_bodies(missing, opset) if missing else ():
+            function = ir.serde.deserialize_function(body)
             model.functions[function.identifier()] = function
         return ir.passes.PassResult(model, modified=bool(missing))
 

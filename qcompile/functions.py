@@ -1,13 +1,17 @@
 """The operators as ONNX functions of standard operators: what makes a packed file run without our library.
 
-Each body is copied into every file that uses its operator, so value names are short. onnxruntime evaluates all
+Each body is copied into every file that uses its operator, so names are shortened there. onnxruntime evaluates all
 that depends on initializers alone when the session is created; MatMul or Conv, Mul and Add remain.
 """
+
+from collections.abc import Collection
 
 import onnx
 import onnx.parser
 
+from qcompile.integer_decoding import INTEGER_WEIGHT
 from qcompile.integer_functions import INTEGER_BODIES
+from qcompile.integer_ops import INTEGER_CONVS, INTEGER_MATMULS
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_MATMUL
 
@@ -123,6 +127,7 @@ _SPARSE_CONV = f"""
   y = Add (base, product)
 }}
 """
+INTEGER_LAYERS = INTEGER_CONVS | INTEGER_MATMULS
 _BODIES = {
     CODEBOOK_MATMUL: _MATMUL,
     CODEBOOK_CONV: _CONV,
@@ -132,6 +137,19 @@ _BODIES = {
 }
 
 
-def function_body(operator: str, opset: int) -> onnx.FunctionProto:
-    """The body of one of our operators in standard operators of ``opset``, 18 or later."""
-    return onnx.parser.parse_function(_BODIES[operator].replace("OPSET", str(opset)))
+def function_bodies(operators: Collection[str], opset: int) -> list[onnx.FunctionProto]:
+    """The bodies of ``operators`` of ours, and what these call, in standard operators of ``opset``, 18 or later."""
+    called = {INTEGER_WEIGHT} if INTEGER_LAYERS.intersection(operators) else set()
+    return [_parse(name, opset) for name in sorted({*operators, *called})]
+
+
+def _parse(operator: str, opset: int) -> onnx.FunctionProto:
+    """The body of one operator, what it computes on the way under names that take few bytes."""
+    function = onnx.parser.parse_function(_BODIES[operator].replace("OPSET", str(opset)))
+    kept = {*function.input, *function.output}
+    names = dict.fromkeys(name for node in function.node for name in node.output if name not in kept)
+    short = {name: f"_{number:x}" for number, name in enumerate(names)}
+    for node in function.node:
+        node.input[:] = [short.get(name, name) for name in node.input]
+        node.output[:] = [short.get(name, name) for name in node.output]
+    return function

@@ -1,7 +1,12 @@
-"""How the bodies of the integer operators make a float weight of tiled indices (docs/packed-format.md, section 7).
+"""The function that makes a float weight of tiled indices (docs/packed-format.md, section 7).
 
-Everything here depends on initializers alone: onnxruntime computes it once, when the session is created.
+All bodies of integer operators call it. Everything here depends on initializers alone: onnxruntime computes it once,
+when the session is created.
 """
+
+from qcompile.ops import DOMAIN
+
+INTEGER_WEIGHT = "IntegerWeight"  # of bodies only: no model calls it
 
 # A plane of `wide` bits: where it begins among the bytes of a tile (where it is absent, at zeros that were appended),
 # and its codes, 8 / wide to a byte.
@@ -32,7 +37,7 @@ def _plane(wide: int) -> str:
 
 
 # The bytes of a plane are 32 for each of its bits, so what comes before it in a tile is 32 times its lowest bit.
-CODES = f"""
+_CODES = f"""
   zero = Constant <value_ints = [0]> ()
   one = Constant <value_ints = [1]> ()
   two = Constant <value_ints = [2]> ()
@@ -71,7 +76,7 @@ CODES = f"""
 """
 
 # Code (output, j) of the weight is code outer[output] + inner[j] of the stream, j counting through [*kernel, channels].
-DENSE = """
+_DENSE = """
   outputs = Slice (shape, zero, one)
   inputs = Slice (shape, one, two)
   sizes = Slice (shape, one, last)
@@ -104,7 +109,7 @@ DENSE = """
   inner = Add (quads, within)
 """
 
-DEPTHWISE_OR_DENSE = """
+_DEPTHWISE_OR_DENSE = """
   depth = Equal (inputs, one)
   many = Greater (groups, one)
   slim = And (depth, many)
@@ -113,13 +118,8 @@ DEPTHWISE_OR_DENSE = """
   inner_at = Where (slim, steps, inner)
 """
 
-ONLY_DENSE = """
-  outer_at = Identity (outer)
-  inner_at = Identity (inner)
-"""
-
 # An absent codebook is the indices minus half of their range: those entries follow what is given, and as many are kept.
-WEIGHT = """
+_WEIGHT = """
   outer_col = Unsqueeze (outer_at, one)
   place = Add (outer_col, inner_at)
   chosen = Gather (codes, place)
@@ -150,4 +150,17 @@ WEIGHT = """
   by_tap = Reshape (looked, back_last)
   turned_w = Transpose <perm = [0, 2, 1]> (by_tap)
   weight = Reshape (turned_w, shape)
+"""
+
+INTEGER_WEIGHT_BODY = f"""
+<opset_import: ["" : OPSET], domain: "{DOMAIN}">
+{INTEGER_WEIGHT} <bits, weight_shape, group> (indices, codebook) => (weight) {{
+  last = Constant <value_ints = [2147483647]> ()
+  {_CODES}
+  group_number = Constant <value_int : int = @group> ()
+  groups = Reshape (group_number, one)
+  {_DENSE}
+  {_DEPTHWISE_OR_DENSE}
+  {_WEIGHT}
+}}
 """

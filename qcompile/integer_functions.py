@@ -6,7 +6,7 @@ and no sum would be exact.
 """
 
 from qcompile import integer_ops
-from qcompile.integer_decoding import CODES, DENSE, DEPTHWISE_OR_DENSE, ONLY_DENSE, WEIGHT
+from qcompile.integer_decoding import INTEGER_WEIGHT, INTEGER_WEIGHT_BODY
 from qcompile.ops import DOMAIN
 
 _SHIFTED = """
@@ -41,18 +41,21 @@ _CHANNELS_LAST = """
   {p}back = Concat <axis = 0> ({p}batch, {p}spatial, {p}depth)
   {y} = Reshape <allowzero = 1> ({p}turned, {p}back)
 """
+_AXES = """
+  zero = Constant <value_ints = [0]> ()
+  one = Constant <value_ints = [1]> ()
+  two = Constant <value_ints = [2]> ()
+  rest = Constant <value_ints = [-1]> ()
+"""
 _LAST = """
   last = Constant <value_ints = [2147483647]> ()
 """
 
 _CONV_SUMS = f"""
   {_LAST}
-  {CODES}
-  group_number = Constant <value_int : int = @group> ()
-  groups = Reshape (group_number, one)
-  {DENSE}
-  {DEPTHWISE_OR_DENSE}
-  {WEIGHT}
+  {_AXES}
+  weight = {DOMAIN}.{INTEGER_WEIGHT} <bits : int = @bits, weight_shape : ints = @weight_shape, group : int = @group>
+           (indices, codebook)
   {_SHIFTED}
   {_CHANNELS_FIRST.format(p="i", x="shifted", y="image")}
   product = Conv <strides : ints = @strides, pads : ints = @pads, dilations : ints = @dilations,
@@ -61,12 +64,8 @@ _CONV_SUMS = f"""
 """
 
 _MATMUL_SUMS = f"""
-  {_LAST}
-  {CODES}
-  groups = Constant <value_ints = [1]> ()
-  {DENSE}
-  {ONLY_DENSE}
-  {WEIGHT}
+  weight = {DOMAIN}.{INTEGER_WEIGHT} <bits : int = @bits, weight_shape : ints = @weight_shape, group = 1>
+           (indices, codebook)
   {_SHIFTED}
   transposed = Transpose (weight)
   product = MatMul (shifted, transposed)
@@ -100,7 +99,7 @@ _GEOMETRY = "strides, pads, dilations, group"
 
 
 def _function(name: str, attributes: str, inputs: str, body: str) -> str:
-    return f'<opset_import: ["" : OPSET], domain: "{DOMAIN}"> {name} <{attributes}> ({inputs}) => (y) {{ {body} }}'
+    return f'<opset_import: ["" : OPSET, "{DOMAIN}" : 1], domain: "{DOMAIN}"> {name} <{attributes}> ({inputs}) => (y) {{ {body} }}'
 
 
 def _weighted(name: str, sums: str, geometry: str) -> dict[str, str]:
@@ -134,12 +133,6 @@ _ADD = f"""
   {_TO_CODES}
 """
 
-_AXES = """
-  zero = Constant <value_ints = [0]> ()
-  one = Constant <value_ints = [1]> ()
-  two = Constant <value_ints = [2]> ()
-  rest = Constant <value_ints = [-1]> ()
-"""
 _MAX_POOL = f"""
   {_LAST}
   {_AXES}
@@ -184,6 +177,7 @@ _QUANTIZE = f"""
 """
 
 INTEGER_BODIES = {
+    INTEGER_WEIGHT: INTEGER_WEIGHT_BODY,
     **_weighted(integer_ops.INTEGER_MATMUL, _MATMUL_SUMS, ""),
     **_weighted(integer_ops.INTEGER_CONV, _CONV_SUMS, f", {_GEOMETRY}"),
     integer_ops.INTEGER_ADD: _function("IntegerAdd", "a_scale, b_scale, bias, y_min, y_max", "a, b", _ADD),

@@ -64,8 +64,8 @@ class Report:
     """A packed file: its layers and totals.
 
     ``payload_bytes`` are the bytes of all parameters in the file, ``formula_bytes`` what the formula of the LC paper
-    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry (8 for an integer one); for
-    each correction 32, and ceil(log2 N) for its place among N weights.
+    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry (8 for a
+    whole number); for each correction 32, and ceil(log2 N) for its place among N weights.
     ``float_file_bytes`` is the size of the float file that was given to compare with.
     """
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from qcompile import ops, sparse_ops
-from qcompile.functions import function_body
+from qcompile.functions import function_bodies
 from qcompile.packing import pack_bits
 
 
@@ -56,7 +56,7 @@ class PackedModel:
                 [numpy_helper.from_array(array, name) for name, array in self.arrays.items()],
             ),
             opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid(ops.DOMAIN, 1)],
-            functions=[function_body(op, 20) for op in (ops.CODEBOOK_CONV, ops.CODEBOOK_MATMUL)],
+            functions=function_bodies([ops.CODEBOOK_CONV, ops.CODEBOOK_MATMUL], 20),
             ir_version=9,
         )
 
@@ -92,7 +92,7 @@ class PackedModel:
             node.attribute.extend(a for a in packed.attribute if a.name in ("strides", "pads", "dilations", "group"))
             place = list(self.proto.graph.node).index(packed)
             self.proto.graph.node.insert(place + 1, node)
-            self.proto.functions.append(function_body(operator, 20))
+            self.proto.functions.extend(function_bodies([operator], 20))
         return self
 
     def plan(self, **layers):
