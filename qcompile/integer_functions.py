@@ -99,7 +99,8 @@ _GEOMETRY = "strides, pads, dilations, group"
 
 
 def _function(name: str, attributes: str, inputs: str, body: str) -> str:
-    return f'<opset_import: ["" : OPSET, "{DOMAIN}" : 1], domain: "{DOMAIN}"> {name} <{attributes}> ({inputs}) => (y) {{ {body} }}'
+    imports = f'<opset_import: ["" : OPSET, "{DOMAIN}" : 1], domain: "{DOMAIN}">'
+    return f"{imports} {name} <{attributes}> ({inputs}) => (y) {{ {body} }}"
 
 
 def _weighted(name: str, sums: str, geometry: str) -> dict[str, str]:

@@ -12,13 +12,12 @@ import onnx
 import rich.console
 import rich.markup
 import rich.table
-from onnx import numpy_helper
 
-from qcompile.errors import ModelError
 from qcompile.json_text import to_json
 from qcompile.loading import load_model
 from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers, table_bytes
 from qcompile.text import printable
+from qcompile.weight_error import load_float, weight_sqnr_db
 
 FLOAT_BITS = 32
 NAME_LENGTH = 60
@@ -64,8 +63,8 @@ class Report:
     """A packed file: its layers and totals.
 
     ``payload_bytes`` are the bytes of all parameters in the file, ``formula_bytes`` what the formula of the LC paper
-    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry (8 for a
-    whole number); for each correction 32, and ceil(log2 N) for its place among N weights.
+    counts for them: ceil(log2 K) bits for each packed weight, 32 for each other parameter and codebook entry, 8 for
+    a whole entry; for each correction 32, and ceil(log2 N) for its place among N weights.
     ``float_file_bytes`` is the size of the float file that was given to compare with.
     """
 
@@ -95,7 +94,7 @@ class Report:
     def as_text(self) -> str:
         """The report as a table for a terminal."""
         output = io.StringIO()
-        console = rich.console.Console(file=output, width=148)
+        console = rich.console.Console(file=output, width=140)
         console.print(_table(self))
         console.print("\n".join(_totals(self)), markup=False, highlight=False)
         return output.getvalue()
@@ -118,7 +117,7 @@ def report_file(
     layers = packed_layers(model)
     stored = _stored(layers)
     others = sum(array.size for _, array in other_parameters(model))
-    floats = None if against is None else _load_float(against, layers)
+    floats = None if against is None else load_float(against, layers)
     payload = sum(_nbytes(own) for own in stored) + 4 * others + table_bytes(model)
     rows = tuple(
         _report_layer(layer, own, payload, floats, kernel_of) for layer, own in zip(layers, stored, strict=True)
@@ -143,16 +142,6 @@ def report_file(
         metadata={p.key: p.value for p in model.metadata_props if p.key != "qcompile.plan"},
         plan=embedded_plan(model),
     )
-
-
-def _load_float(path: str | pathlib.Path, layers: list[PackedLayer]) -> onnx.ModelProto:
-    """The float model. Raises ModelError if it has the weight of no layer."""
-    floats = load_model(path)
-    names = {tensor.name for tensor in floats.graph.initializer}
-    if not any(f"{layer.name}.weight" in names for layer in layers):
-        known = ", ".join(sorted(names)) or "none"
-        raise ModelError(f"float model: no weight {layers[0].name}.weight; it has {known}. Is it the same network?")
-    return floats
 
 
 def _stored(layers: list[PackedLayer]) -> list[Operands]:
@@ -207,53 +196,9 @@ def _report_layer(
         corrections=layer.corrections.count if layer.corrections else 0,
         correction_bytes=own["gaps"].nbytes + own["values"].nbytes,
         share=_nbytes(own) / payload,
-        weight_sqnr_db=None if floats is None else _weight_sqnr_db(layer, floats),
+        weight_sqnr_db=None if floats is None else weight_sqnr_db(layer, floats),
         kernel=None if kernel_of is None else kernel_of(layer.node),
     )
-
-
-def _weight_sqnr_db(layer: PackedLayer, floats: onnx.ModelProto) -> float | None:
-    """10 log10(sum w^2 / sum (w - v)^2), w the weights of the layer's namesake in ``floats``, v those of the file.
-
-    Scale and corrections of the file count as part of v. Where ``floats`` normalizes what the weight computes, the
-    gain of a channel is of no consequence and the file's has the normalization's factor in it: then v is compared at
-    the gain of each channel that comes nearest to w. None where the layer has no namesake: compiling made it.
-    """
-    weight, found = _float_weight(layer, floats), layer.effective_weight()
-    if weight is None:
-        return None
-    if _feeds_batch_normalization(layer, floats):
-        found = _at_best_gain(found, weight)
-    noise = float(np.square(weight - found).sum())
-    return float("inf") if noise == 0 else 10 * float(np.log10(np.square(weight).sum() / noise))
-
-
-def _at_best_gain(found: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """``found`` with each row of axis 0 times the factor that brings it nearest to ``weight``."""
-    inner = tuple(range(1, weight.ndim))
-    power = np.square(found).sum(axis=inner, keepdims=True)
-    product = (found * weight).sum(axis=inner, keepdims=True)
-    gain: npt.NDArray[np.float64] = np.divide(product, power, out=np.zeros_like(power), where=power > 0)
-    return found * gain
-
-
-def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np.float64] | None:
-    """The weight of the layer's namesake; None where it has none."""
-    name = f"{layer.name}.weight"
-    for tensor in floats.graph.initializer:
-        if tensor.name == name:
-            weight = numpy_helper.to_array(tensor).astype(np.float64)
-            if weight.shape == layer.weight_shape:
-                return weight
-            if weight.T.shape == layer.weight_shape:
-                return weight.T
-            raise ModelError(f"float model: {name} is {list(weight.shape)}, packed is {list(layer.weight_shape)}")
-    return None
-
-
-def _feeds_batch_normalization(layer: PackedLayer, floats: onnx.ModelProto) -> bool:
-    outputs = {o for n in floats.graph.node if f"{layer.name}.weight" in n.input for o in n.output}
-    return any(n.op_type == "BatchNormalization" and n.input[0] in outputs for n in floats.graph.node)
 
 
 def _table(report: Report) -> rich.table.Table:
