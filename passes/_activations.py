@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
+import numpy as np
 import onnx_ir as ir
 
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
@@ -47,16 +48,16 @@ def is_layer(node: ir.Node | None) -> bool:
 
 def sole_reader(value: ir.Value) -> ir.Node | None:
     """The one node that reads ``value``, once; None where there are more or the graph gives it away."""
-    uses = list(value.uses())
-    return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
+    uses = value.uses()
+    return next(iter(uses)).node if len(uses) == 1 and not value.is_graph_output() else None
 
 
 def is_cut(node: ir.Node | None) -> bool:
     """Whether ``node`` cuts its input at constants, not at none and not at tensors."""
-    if not is_standard(node, *CUTS) or node is None:
+    if not is_standard(node, *CUTS) or node is None or {"min", "max"} & set(node.attributes):  # attributes: opset 6
         return False
     bounds = [constant(value) for value in node.inputs[1:] if value is not None]
-    return all(bound is not None and bound.size == 1 for bound in bounds)
+    return all(bound is not None and bound.size == 1 and not np.isnan(bound).any() for bound in bounds)
 
 
 def before_cuts(value: ir.Value) -> ir.Value:
@@ -75,7 +76,39 @@ def is_residual(node: ir.Node | None) -> bool:
     a, b = node.inputs
     if a is None or b is None or constant(a) is not None or constant(b) is not None or a is b:
         return False
-    return a.shape is not None and b.shape is not None and a.shape.dims == b.shape.dims
+    if a.shape is None or b.shape is None or a.shape.dims != b.shape.dims:
+        return False
+    return ir.SymbolicDim(None) not in a.shape.dims  # two sizes without a name may differ
+
+
+def moved_inputs(node: ir.Node | None) -> list[ir.Value]:
+    """The tensors whose numbers ``node`` only moves or picks; none where it does anything else."""
+    if node is None or not is_standard(node, *MOVES) or _drops(node):
+        return []
+    found = node.inputs if node.op_type == "Concat" else node.inputs[:1]
+    values = [value for value in found if value is not None]
+    return [] if any(constant(value) is not None for value in values) else values
+
+
+def _drops(node: ir.Node) -> bool:
+    """Whether ``node`` is a Dropout that may be in training mode."""
+    if node.op_type != "Dropout" or len(node.inputs) < 3 or node.inputs[2] is None:
+        return False
+    training = constant(node.inputs[2])
+    return training is None or bool(training.any())
+
+
+def is_mean_of_space(node: ir.Node | None) -> bool:
+    """Whether ``node`` takes the mean over all axes but batch and channels, of which there are one or two."""
+    x = node.inputs[0] if node is not None and is_standard(node, *MEANS) else None
+    if node is None or x is None or x.shape is None or len(x.shape.dims) not in (3, 4):
+        return False
+    if node.op_type == "GlobalAveragePool":
+        return True
+    rank = len(x.shape.dims)
+    given = constant(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = given.reshape(-1).tolist() if given is not None else node.attributes.get_ints("axes", ())
+    return sorted(axis % rank for axis in axes) == list(range(2, rank))
 
 
 def absorbed(node: ir.Node, order: Order) -> ir.Value | None:
@@ -99,13 +132,13 @@ def unary_source(value: ir.Value, order: Order) -> ir.Value | None:
     Follows operators of one number back, also where they part and meet again as in x * sigmoid(x).
     """
     open_values, inner = [value], set[ir.Node]()
-    while len(inner) <= MOST_UNARY_NODES and not (inner and len(open_values) == 1 and _makes_codes(open_values[0])):
+    while not (inner and len(open_values) == 1 and _makes_codes(open_values[0])):
         node = max(open_values, key=lambda found: _position(found, order)).producer()
-        if node is None or not _is_unary(node):
+        if node is None or not _is_unary(node) or len(inner) == MOST_UNARY_NODES:
             return None
         inner.add(node)
-        open_values = [v for v in open_values if v.producer() is not node]
-        open_values += [v for v in node.inputs if v is not None and constant(v) is None and v not in open_values]
+        read = [v for v in node.inputs if v is not None and constant(v) is None]
+        open_values = list(dict.fromkeys([v for v in open_values if v.producer() is not node] + read))
         if not open_values:
             return None
     return None if any(_escapes(node, inner, value) for node in inner) else open_values[0]
@@ -116,7 +149,7 @@ def _makes_codes(value: ir.Value) -> bool:
     node = before_cuts(value).producer()
     if is_layer(node) or is_residual(node) or is_standard(node, "DequantizeLinear"):
         return True
-    return is_standard(value.producer(), *MOVES, *MEANS)
+    return bool(moved_inputs(value.producer())) or is_mean_of_space(value.producer())
 
 
 def _position(value: ir.Value, order: Order) -> int:
@@ -125,14 +158,15 @@ def _position(value: ir.Value, order: Order) -> int:
 
 
 def _is_unary(node: ir.Node) -> bool:
-    """Whether all constants that ``node`` reads are single numbers, and all else that it reads has one shape."""
+    """Whether all constants that ``node`` reads are single numbers, and all else has the shape of what it gives."""
     if not is_standard(node, *UNARY):
         return False
     values = [value for value in node.inputs if value is not None]
     constants = [constant(value) for value in values]
     if any(found is not None and found.size != 1 for found in constants):
         return False
-    return len({str(value.shape) for value, found in zip(values, constants, strict=True) if found is None}) == 1
+    shapes = {str(value.shape) for value, found in zip(values, constants, strict=True) if found is None}
+    return shapes == {str(node.outputs[0].shape)}
 
 
 def _escapes(node: ir.Node, inner: set[ir.Node], end: ir.Value) -> bool:
@@ -153,11 +187,17 @@ def quantized_tensors(model: ir.Model) -> list[ir.Value]:
     found: dict[ir.Value, None] = {}
     while open_values:
         value = open_values.popleft()
-        if value is None or value in found or constant(value) is not None:
+        if value is None or value in found or not _can_be_codes(value):
             continue
         found[value] = None
         open_values += _sources(value, order)
     return list(found)
+
+
+def _can_be_codes(value: ir.Value) -> bool:
+    """Whether ``value`` is computed, of a known shape, and not codes already."""
+    is_known = constant(value) is None and value.shape is not None
+    return is_known and not is_standard(value.producer(), "DequantizeLinear")
 
 
 def _sources(value: ir.Value, order: Order) -> list[ir.Value]:
@@ -170,7 +210,9 @@ def _sources(value: ir.Value, order: Order) -> list[ir.Value]:
         inside = absorbed(node, order)
         return [v for v in node.inputs if v is not None and v is not inside]
     node = value.producer()
-    if node is not None and is_standard(node, *MOVES, *MEANS):
-        return [v for v in node.inputs if v is not None and constant(v) is None]
+    if node is not None and is_mean_of_space(node):
+        return [v for v in node.inputs[:1] if v is not None]
+    if moved := moved_inputs(node):
+        return moved
     start = unary_source(value, order)
     return [] if start is None else [start]

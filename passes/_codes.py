@@ -56,6 +56,7 @@ class Builder:
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
         self._taken = set(ir.convenience.create_value_mapping(graph))
+        self._node_names = {str(node.name) for node in graph if node.name}
         self._place: ir.Node | None = None
         self._transposed: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
 
@@ -67,11 +68,36 @@ class Builder:
         """Adds ``node`` and gives its output a name like ``output_name``, a type and a shape."""
         assert self._place is not None
         self._graph.insert_before(self._place, node)
+        return self._describe(node, output_name, kind, shape)
+
+    def add_behind(
+        self, value: ir.Value, node: ir.Node, output_name: str, kind: ir.DataType, shape: ir.Shape | None
+    ) -> ir.Value:
+        """As ``add``, but right behind what computes ``value``: before whatever else may read it."""
+        producer = value.producer()
+        if producer is None:
+            self._graph.insert_before(self._graph[0], node)
+        else:
+            self._graph.insert_after(producer, node)
+        return self._describe(node, output_name, kind, shape)
+
+    def _describe(self, node: ir.Node, output_name: str, kind: ir.DataType, shape: ir.Shape | None) -> ir.Value:
+        if node.name:
+            node.name = free_name(node.name, self._node_names)
+            self._node_names.add(node.name)
         output = node.outputs[0]
         output.name = free_name(output_name, self._taken)
         self._taken.add(output.name)
         output.type, output.shape = ir.TensorType(kind), shape
         return output
+
+    def take_name(self, node: ir.Node) -> str:
+        """The name of ``node``, free for what takes its place; ``node`` gets another one."""
+        name = node.name or node.op_type
+        self._node_names.discard(name)
+        node.name = free_name(f"{name}.float", self._node_names)
+        self._node_names.add(node.name)
+        return name
 
     def initializer(self, array: npt.NDArray[np.generic], name: str) -> ir.Value:
         """A new initializer with a name like ``name``."""
@@ -111,7 +137,7 @@ class Builder:
             shape = ir.Shape([_dims(value)[axis] for axis in axes])
             node = ir.node("Transpose", [value], {"perm": axes})
             assert value.dtype is not None
-            self._transposed[key] = self.add(node, f"{value.name}.transposed", value.dtype, shape)
+            self._transposed[key] = self.add_behind(value, node, f"{value.name}.transposed", value.dtype, shape)
         return self._transposed[key]
 
     def _unflatten(self, codes: Codes) -> Codes:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from qcompile import integer_ops
 from qcompile.ops import DOMAIN
-from qcompile.passes._codes import Builder, Codes
+from qcompile.passes._codes import Builder, Codes, moved_last
 
 
 def add_move(builder: Builder, node: ir.Node, given: Sequence[Codes], name: str) -> Codes | None:
@@ -21,7 +21,7 @@ def add_move(builder: Builder, node: ir.Node, given: Sequence[Codes], name: str)
             return given[0]
         case "Concat":
             return _concatenate(builder, node, given, name)
-        case "Flatten" | "Reshape" if _is_flattening(node):
+        case "Flatten" | "Reshape" | "Squeeze" if _is_flattening(node):
             return _flatten(builder, node, given[0], name)
     return _as_it_is(builder, node, given[0], name)
 
@@ -34,14 +34,14 @@ def _max_pool(builder: Builder, node: ir.Node, x: Codes, name: str) -> Codes | N
     pads = tuple(attributes.get_ints("pads", (0,) * 2 * len(kernel)))
     plain = attributes.get_string("auto_pad", "NOTSET") == "NOTSET" and not attributes.get_int("ceil_mode", 0)
     dense = set(attributes.get_ints("dilations", (1,))) == {1}
-    if len(node.outputs) > 1 or not plain or not dense or len(kernel) not in (1, 2) or max(pads) >= min(kernel):
+    inside = all(pad < size for pad, size in zip(pads, kernel * 2, strict=True))
+    if len(node.outputs) > 1 or not plain or not dense or len(kernel) not in (1, 2) or not inside:
         return None
     source = builder.channels_last(x)
     written = {"kernel_shape": kernel, "strides": strides, "pads": pads}
     pool = ir.node(integer_ops.INTEGER_MAX_POOL, [source.value], written, domain=DOMAIN, name=node.name or name)
-    shape = node.outputs[0].shape
-    last = None if shape is None else ir.Shape([shape.dims[0], *shape.dims[2:], shape.dims[1]])
-    return replace(source, value=builder.add(pool, f"{name}.codes", ir.DataType.UINT8, last))
+    shape = moved_last(node.outputs[0].shape)
+    return replace(source, value=builder.add(pool, f"{name}.codes", ir.DataType.UINT8, shape))
 
 
 def _concatenate(builder: Builder, node: ir.Node, given: Sequence[Codes], name: str) -> Codes:
@@ -54,8 +54,7 @@ def _concatenate(builder: Builder, node: ir.Node, given: Sequence[Codes], name: 
     axis = along % rank if rank else along
     if last:
         axis = {0: 0, 1: rank - 1}.get(axis, axis - 1)
-        assert shape is not None
-        shape = ir.Shape([shape.dims[0], *shape.dims[2:], shape.dims[1]])
+        shape = moved_last(shape)
     joined = ir.node("Concat", [codes.value for codes in parts], {"axis": axis}, name=node.name or name)
     value = builder.add(joined, f"{name}.codes", ir.DataType.UINT8, shape)
     return replace(parts[0], value=value, bits=max(codes.bits for codes in given))
@@ -69,9 +68,7 @@ def _is_flattening(node: ir.Node) -> bool:
     inner = before.shape.dims[1:]
     if len(inner) < 2 or not all(isinstance(size, int) for size in inner):
         return False
-    return after.shape.dims[0] == before.shape.dims[0] and after.shape.dims[1] == math.prod(
-        int(size) for size in inner if isinstance(size, int)
-    )
+    return after.shape.dims[1] == math.prod(size for size in inner if isinstance(size, int))  # so the batch stays
 
 
 def _flatten(builder: Builder, node: ir.Node, x: Codes, name: str) -> Codes:

@@ -38,8 +38,7 @@ def add_layer(builder: Builder, layer: ir.Node, x: Codes, tail: Tail | None) -> 
     is_conv = layer.op_type == CODEBOOK_CONV
     weight = read_integer_weight(layer)
     source = _source(builder, x, is_conv=is_conv)
-    name = layer.name or layer.op_type
-    layer.name = f"{name}.float"  # it is dead from now on
+    name = builder.take_name(layer)  # the layer is dead from now on
     inputs = [source.value, *_operands(builder, layer, name, weight, source, tail)]
     attributes = _attributes(layer, weight, x)
     kind = integer_ops.INTEGER_CONV if is_conv else integer_ops.INTEGER_MATMUL
@@ -70,8 +69,7 @@ def _operands(
     builder: Builder, layer: ir.Node, name: str, weight: IntegerWeight, source: Codes, tail: Tail | None
 ) -> list[ir.Value]:
     """The initializers of a layer that reads ``source``."""
-    reorder = layer.op_type != CODEBOOK_CONV and source.flattened
-    indices = _reordered(weight.indices, source.flattened) if reorder and source.flattened else weight.indices
+    indices = _reordered(weight.indices, source.flattened) if source.flattened else weight.indices
     scale, bias = _epilogue(weight, source, tail)
     tiles = pack_tiles(indices, layer.attributes.get_int("group", 1), weight.bits)
     return [

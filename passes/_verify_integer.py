@@ -1,6 +1,7 @@
 """The rules of docs/packed-format.md, section 6, for one integer operator."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -51,6 +52,25 @@ def check_integer_node(node: ir.Node, where: str) -> None:
         table = constant(operands["table"])
         if table is None or table.dtype != np.uint8 or table.shape != (256,):
             raise ModelError(f"{where}: the table is not uint8 [256]")
+    elif node.op_type == integer_ops.QUANTIZE_INPUT:
+        _check_input_scale(*(np.asarray(constant(operands[name])) for name in stored), where=where)
+    elif node.op_type == integer_ops.INTEGER_MAX_POOL:
+        _check_pool(node, where)
+
+
+def _check_input_scale(scale: integer_ops.Floats, bias: integer_ops.Floats, *, where: str) -> None:
+    for name, found in (("scale", scale), ("bias", bias)):
+        if found.dtype != np.float32 or found.ndim != 1 or found.shape != scale.shape or not np.isfinite(found).all():
+            raise ModelError(f"{where}: {name} is {found.dtype} {list(found.shape)}, wanted a finite float a channel")
+
+
+def _check_pool(node: ir.Node, where: str) -> None:
+    kernel, pads = (tuple(node.attributes.get_ints(name, ())) for name in ("kernel_shape", "pads"))
+    if len(kernel) not in (1, 2) or min(kernel) < 1:
+        raise ModelError(f"{where}: kernel_shape is {list(kernel)}, wanted one or two ints, each at least 1")
+    _check_ints(node, where, (("strides", len(kernel), 1), ("pads", 2 * len(kernel), 0)))
+    if any(pad >= size for pad, size in zip(pads, kernel * 2, strict=True)):
+        raise ModelError(f"{where}: pads {list(pads)} are not smaller than the kernel {list(kernel)}")
 
 
 def _check_weight(node: ir.Node, where: str) -> None:
@@ -61,15 +81,15 @@ def _check_weight(node: ir.Node, where: str) -> None:
         raise ModelError(f"{where}: weight_shape of {node.op_type} is {list(shape)}")
     bits, group = node.attributes.get_int("bits", 0), node.attributes.get_int("group", 1)
     integer_ops.check_integer_weight(where, indices, codebook, scale, bias, bits, shape, group)
-    for name, low, high in (("x_zero_point", 0, 255), ("x_bits", 1, 8)):
-        if not low <= node.attributes.get_int(name, high) <= high:
-            raise ModelError(f"{where}: {name} is {node.attributes.get_int(name, high)}, wanted {low} to {high}")
+    for name, low, high, absent in (("x_zero_point", 0, 255, -1), ("x_bits", 1, 8, 8)):
+        if not low <= node.attributes.get_int(name, absent) <= high:
+            raise ModelError(f"{where}: {name} is {node.attributes.get_int(name, absent)}, wanted {low} to {high}")
     if node.op_type in integer_ops.INTEGER_CONVS:
-        _check_geometry(node, where, axes)
+        _check_ints(node, where, (("strides", axes, 1), ("dilations", axes, 1), ("pads", 2 * axes, 0)))
 
 
-def _check_geometry(node: ir.Node, where: str, axes: int) -> None:
-    for name, count, least in (("strides", axes, 1), ("dilations", axes, 1), ("pads", 2 * axes, 0)):
+def _check_ints(node: ir.Node, where: str, wanted: Sequence[tuple[str, int, int]]) -> None:
+    for name, count, least in wanted:
         found = tuple(node.attributes.get_ints(name, ()))
         if len(found) != count or min(found) < least:
             raise ModelError(f"{where}: {name} is {list(found)}, wanted {count} ints, each at least {least}")

@@ -11,14 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
+import onnx_ir.passes.common
 
-from qcompile.ops import DOMAIN, DOMAIN_VERSION
+from qcompile.ops import CODEBOOK_CONV, DOMAIN, DOMAIN_VERSION
 from qcompile.passes._activations import (
-    MEANS,
-    MOVES,
     before_cuts,
     is_layer,
+    is_mean_of_space,
     is_residual,
+    moved_inputs,
     node_order,
     sole_reader,
     unary_source,
@@ -35,7 +36,8 @@ class FuseIntegers(ir.passes.InPlacePass):
     """Puts integer operators in the place of quantized regions.
 
     Requires: fused operators with plain indices, shapes, pairs of QuantizeLinear and DequantizeLinear with uint8 codes.
-    Ensures: the codes of every tensor are the same, but where a number lies between two codes to float rounding.
+    Ensures: the codes of every tensor are the same, but where a number lies between two codes to float rounding; nothing
+    is left that nobody reads.
     Leaves alone: pairs of several scales, of other types; whatever is not computed between two pairs.
     """
 
@@ -47,6 +49,7 @@ class FuseIntegers(ir.passes.InPlacePass):
         lowering.finish()
         if lowering.modified:
             model.graph.opset_imports[DOMAIN] = DOMAIN_VERSION
+            onnx_ir.passes.common.RemoveUnusedNodesPass()(model)  # what was lowered
         return ir.passes.PassResult(model, lowering.modified)
 
 
@@ -78,27 +81,26 @@ class _Lowering:
         self._builder.begin_before(node)
         tail, inner = _read_tail(value, target)
         found = self._lower(node, tail, inner, value)
-        if found is None:
-            return
+        self.modified |= found is not None
+        codes = found or target  # what stays a QuantizeLinear still tells how large its codes are
         highest = tail.bounds()["y_max"]
-        self._quantized[node.outputs[0]] = replace(found, bits=min(found.bits, max(1, highest.bit_length())))
-        self.modified = True
+        self._quantized[node.outputs[0]] = replace(codes, bits=min(codes.bits, max(1, highest.bit_length())))
 
     def _lower(self, node: ir.Node, tail: Tail, inner: ir.Value, value: ir.Value) -> Codes | None:
         """The codes of ``value``, which ``tail`` cuts from ``inner``; None where integers do not give them."""
         producer = inner.producer()
         name = (node.name or "quantize").removesuffix(".quantize")
-        if producer is not None and is_layer(producer) and sole_reader(inner) is not None:
+        # Where floats are wanted too, a layer is computed once, in floats.
+        if producer is not None and is_layer(producer) and sole_reader(value) is node:
             x = self._codes.get(_input(producer))
             return None if x is None else self._layer(producer, x, tail)
-        if producer is not None and is_residual(producer) and sole_reader(inner) is not None:
+        if producer is not None and is_residual(producer) and sole_reader(value) is node:
             return self._sum(producer, tail, name)
-        if producer is not None and is_standard(producer, *MEANS) and _is_mean_of_space(producer):
+        if producer is not None and is_mean_of_space(producer):
             x = self._codes.get(_input(producer))
             return None if x is None else self._mean(producer, x, tail, name)
-        direct = value.producer()
-        if direct is not None and is_standard(direct, *MOVES):
-            return self._move(direct, tail, name)
+        if producer is not None and moved_inputs(producer):
+            return self._move(producer, tail, name)
         start = unary_source(value, self._order)
         if start is not None and start in self._codes:
             x = self._codes[start]
@@ -108,7 +110,7 @@ class _Lowering:
 
     def _layer(self, layer: ir.Node, x: Codes, tail: Tail) -> Codes:
         value = add_layer(self._builder, layer, x, tail)
-        is_conv = layer.op_type.endswith("Conv")
+        is_conv = layer.op_type == CODEBOOK_CONV
         return Codes(value, tail.target.scale, tail.target.zero_point, channels_last=is_conv)
 
     def _sum(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
@@ -137,14 +139,17 @@ class _Lowering:
         before = found.value.shape
         assert before is not None
         shape = ir.Shape([before.dims[0], before.dims[-1]])
-        sizes = self._builder.initializer(np.array([-1, before.dims[-1]], np.int64), f"{name}.shape")
-        flat = self._builder.add(ir.node("Reshape", [found.value, sizes]), f"{name}.flat", ir.DataType.UINT8, shape)
+        axes = self._builder.initializer(np.arange(1, len(before.dims) - 1), f"{name}.axes")
+        flat = self._builder.add(ir.node("Squeeze", [found.value, axes]), f"{name}.flat", ir.DataType.UINT8, shape)
         return replace(found, value=flat, channels_last=False)
 
     def _move(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
-        values = [v for v in node.inputs if v is not None and constant(v) is None]
+        values = moved_inputs(node)
         given = [self._codes[v] for v in values if v in self._codes]
         if len(given) != len(values) or not all(found.has_scale_of(tail.target) for found in given):
+            return None
+        bounds, highest = tail.bounds(), 2 ** max(found.bits for found in given) - 1
+        if bounds["y_min"] > 0 or bounds["y_max"] < highest:
             return None
         return add_move(self._builder, node, given, name)
 
@@ -158,8 +163,9 @@ class _Lowering:
 
     def _feeds_images(self, codes: ir.Value) -> bool:
         """Whether a convolution or pooling reads ``codes``, dequantized."""
-        readers = [inner.node for use in codes.uses() for inner in use.node.outputs[0].uses()]
-        return any(reader.op_type in ("CodebookConv", "MaxPool", *MEANS) for reader in readers)
+        pairs = [use.node for use in codes.uses() if is_standard(use.node, "DequantizeLinear")]
+        readers = [use.node for pair in pairs for use in pair.outputs[0].uses()]
+        return any(reader.op_type in (CODEBOOK_CONV, "MaxPool") or is_mean_of_space(reader) for reader in readers)
 
     def finish(self) -> None:
         """Layers that end in floats, and floats that others read of codes which are integers now."""
@@ -177,7 +183,7 @@ class _Lowering:
         output = node.outputs[0]
         name, shape = output.name, output.shape
         value = add_layer(self._builder, node, self._codes[_input(node)], None)
-        if node.op_type.endswith("Conv"):
+        if node.op_type == CODEBOOK_CONV:
             value = self._builder.to_channels_first(value)
         output.replace_all_uses_with(value, replace_graph_outputs=True)
         output.name = f"{name}.float"
@@ -204,7 +210,7 @@ def _read_tail(value: ir.Value, target: Codes) -> tuple[Tail, ir.Value]:
         assert node is not None
         bounds = _bounds(node)
         # A cut that comes later is met first: it wins where both cut.
-        low, high = min(max(low, bounds[0]), high), max(min(high, bounds[1]), low)
+        low, high = min(max(min(bounds), low), high), max(min(bounds[1], high), low)
         value = _input(node)
     return Tail(target, low, high), inner
 
@@ -218,15 +224,3 @@ def _bounds(node: ir.Node) -> tuple[float, float]:
         math.inf if high is None else float(high.reshape(())),
     )
 
-
-def _is_mean_of_space(node: ir.Node) -> bool:
-    """Whether ``node`` takes the mean over all axes but batch and channels."""
-    x = _input(node)
-    if x.shape is None or len(x.shape.dims) < 3:
-        return False
-    if node.op_type == "GlobalAveragePool":
-        return True
-    rank = len(x.shape.dims)
-    given = constant(node.inputs[1]) if len(node.inputs) > 1 else None
-    axes = given.reshape(-1).tolist() if given is not None else node.attributes.get_ints("axes", ())
-    return sorted(axis % rank for axis in axes) == list(range(2, rank))

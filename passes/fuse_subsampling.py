@@ -14,6 +14,8 @@ from qcompile.passes._fuse import PLAIN_BITS
 from qcompile.passes._match import constant, is_standard
 from qcompile.passes._operands import absent, drop_unused, free_name, initializer, register
 
+RANK = 4  # [batch, channels, height, width]
+
 
 @dataclass(frozen=True)
 class Subsampling:
@@ -51,6 +53,8 @@ class FuseSubsampling(ir.passes.InPlacePass):
 
 def read_subsampling(node: ir.Node) -> Subsampling | None:
     """What the Pad ``node`` and the Slices before it do; None where it is something else."""
+    if len(node.inputs) < 2:  # before opset 11
+        return None
     pads, x = constant(node.inputs[1]), node.inputs[0]
     value = constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else np.zeros(1)
     plain = node.attributes.get_string("mode", "constant") == "constant" and len(node.inputs) <= 3
@@ -59,11 +63,11 @@ def read_subsampling(node: ir.Node) -> Subsampling | None:
     before, after = int(pads.reshape(-1)[1]), int(pads.reshape(-1)[5])
     others = np.delete(pads.reshape(-1), [1, 5])
     steps = {2: 1, 3: 1}
-    while (slicing := x.producer()) is not None and is_standard(slicing, "Slice") and len(list(x.uses())) == 1:
+    while (slicing := x.producer()) is not None and is_standard(slicing, "Slice") and len(x.uses()) == 1:
         if not _add_steps(slicing, steps) or slicing.inputs[0] is None:
             return None
         x = slicing.inputs[0]
-    channels = x.shape.dims[1] if x.shape is not None and len(x.shape.dims) == 4 else None
+    channels = x.shape.dims[1] if x.shape is not None and len(x.shape.dims) == RANK else None
     if others.any() or min(before, after) < 0 or not isinstance(channels, int) or steps == {2: 1, 3: 1}:
         return None
     return Subsampling(x, (steps[2], steps[3]), channels, before, after)
@@ -74,7 +78,9 @@ def _add_steps(node: ir.Node, steps: dict[int, int]) -> bool:
     starts, ends, axes, strides = [constant(value) for value in (*node.inputs[1:], None, None, None)[:4]]
     if starts is None or ends is None or axes is None or strides is None:
         return False
-    for start, end, axis, stride in zip(starts.tolist(), ends.tolist(), axes.tolist(), strides.tolist(), strict=True):
+    for start, end, axis, stride in zip(
+        starts.tolist(), ends.tolist(), (axes % RANK).tolist(), strides.tolist(), strict=True
+    ):
         if start != 0 or end < 2**31 - 1 or stride < 1 or (axis not in steps and stride != 1):
             return False
         if axis in steps:

@@ -11,9 +11,8 @@ import onnx_ir as ir
 
 from qcompile.calibration import Range
 from qcompile.errors import ModelError
-from qcompile.passes._activations import MOVES, quantized_tensors
-from qcompile.passes._match import is_standard
-from qcompile.passes._operands import free_name, initializer, register
+from qcompile.passes._activations import moved_inputs, quantized_tensors
+from qcompile.passes._codes import Builder
 
 
 class InsertQdq(ir.passes.InPlacePass):
@@ -38,8 +37,9 @@ class InsertQdq(ir.passes.InPlacePass):
         """Inserts a pair behind every tensor, with equal ranges where codes are only moved."""
         tensors = quantized_tensors(model)
         ranges = _share_ranges(tensors, self._ranges)
+        builder = Builder(model.graph)
         for value in tensors:
-            _insert(model.graph, value, ranges[value])
+            _insert(builder, value, ranges[value])
         return ir.passes.PassResult(model, modified=bool(tensors))
 
 
@@ -47,11 +47,9 @@ def _share_ranges(tensors: list[ir.Value], ranges: Mapping[str, Range]) -> dict[
     """The range of each tensor; what only moves codes, and all that it moves, gets one that holds all."""
     group = {value: value for value in tensors}
     for value in tensors:
-        node = value.producer()
-        if is_standard(node, *MOVES) and node is not None:
-            for moved in node.inputs:
-                if moved is not None and moved in group:
-                    _join(group, value, moved)
+        for moved in moved_inputs(value.producer()):
+            if moved in group:
+                _join(group, value, moved)
     members: dict[ir.Value, list[Range]] = {}
     for value in tensors:
         members.setdefault(_root(group, value), []).append(ranges[str(value.name)])
@@ -75,40 +73,25 @@ def _hull(ranges: list[Range]) -> Range:
     return Range(min(found.low for found in ranges), max(found.high for found in ranges), bits.pop())
 
 
-def _insert(graph: ir.Graph, value: ir.Value, found: Range) -> None:
+def _insert(builder: Builder, value: ir.Value, found: Range) -> None:
     """Puts a pair between ``value`` and all its readers."""
-    readers = [(use.node, use.idx) for use in value.uses()]
-    scale, zero_point = (
-        initializer(np.array(found.scale, np.float32)),
-        initializer(np.array(found.zero_point, np.uint8)),
-    )
-    nodes = [] if found.bits == 8 else [_clip(graph, value, found)]
-    source = nodes[0].outputs[0] if nodes else value
-    quantize = ir.node("QuantizeLinear", [source, scale, zero_point], name=f"{value.name}.quantize")
-    dequantize = ir.node("DequantizeLinear", [quantize.outputs[0], scale, zero_point], name=f"{value.name}.dequantize")
-    nodes += [quantize, dequantize]
-    taken = set(ir.convenience.create_value_mapping(graph))
-    for node, suffix in zip(reversed(nodes), ("dequantized", "codes", "cut"), strict=False):
-        node.outputs[0].name = free_name(f"{value.name}.{suffix}", taken)
-    for node, kind in ((quantize, ir.DataType.UINT8), (dequantize, ir.DataType.FLOAT)):
-        node.outputs[0].shape, node.outputs[0].type = value.shape, ir.TensorType(kind)
-    for constant_value, suffix in ((scale, "scale"), (zero_point, "zero_point")):
-        register(graph, constant_value, f"{value.name}.{suffix}")
-    producer = value.producer()
-    if producer is None:
-        graph.insert_before(graph[0], nodes)
-    else:
-        graph.insert_after(producer, nodes)
+    readers, name = [(use.node, use.idx) for use in value.uses()], str(value.name)
+    scale = builder.initializer(np.array(found.scale, np.float32), f"{name}.scale")
+    zero_point = builder.initializer(np.array(found.zero_point, np.uint8), f"{name}.zero_point")
+    source = value if found.bits == 8 else _add_clip(builder, value, found)
+    quantize = ir.node("QuantizeLinear", [source, scale, zero_point], name=f"{name}.quantize")
+    codes = builder.add_behind(source, quantize, f"{name}.codes", ir.DataType.UINT8, value.shape)
+    dequantize = ir.node("DequantizeLinear", [codes, scale, zero_point], name=f"{name}.dequantize")
+    number = builder.add_behind(codes, dequantize, f"{name}.dequantized", ir.DataType.FLOAT, value.shape)
     for node, position in readers:
-        node.replace_input_with(position, dequantize.outputs[0])
+        node.replace_input_with(position, number)
 
 
-def _clip(graph: ir.Graph, value: ir.Value, found: Range) -> ir.Node:
+def _add_clip(builder: Builder, value: ir.Value, found: Range) -> ir.Value:
+    """Cuts ``value`` at the numbers of the lowest and the highest code."""
     bounds = [
-        initializer(np.array((code - found.zero_point) * found.scale, np.float32)) for code in (0, 2**found.bits - 1)
+        builder.initializer(np.array((code - found.zero_point) * found.scale, np.float32), f"{value.name}.{suffix}")
+        for code, suffix in ((0, "lowest"), (found.largest_code, "highest"))
     ]
     node = ir.node("Clip", [value, *bounds], name=f"{value.name}.clip")
-    node.outputs[0].shape, node.outputs[0].type = value.shape, value.type
-    for bound, suffix in zip(bounds, ("lowest", "highest"), strict=True):
-        register(graph, bound, f"{value.name}.{suffix}")
-    return node
+    return builder.add_behind(value, node, f"{value.name}.cut", ir.DataType.FLOAT, value.shape)

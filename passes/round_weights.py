@@ -21,7 +21,8 @@ class RoundWeights(ir.passes.InPlacePass):
     The step of each output is the one of 61 with the least squared error.
     Requires: a model that the ONNX checker accepts.
     Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left.
-    Leaves alone: weights that are looked up, not constant, not float32 or of more than four axes; subgraphs.
+    Leaves alone: weights that are looked up, not constant, not float32, not finite or of more than four axes; a Gemm with
+    transA, which no pass fuses; subgraphs.
     """
 
     def __init__(self, bits: int) -> None:
@@ -42,7 +43,9 @@ def has_float_weight(node: ir.Node) -> bool:
         return False
     weight = constant(node.inputs[1])
     ranks = (3, 4) if node.op_type == "Conv" else (2,)
-    return weight is not None and weight.dtype == np.float32 and weight.ndim in ranks and weight.size > 0
+    if weight is None or weight.dtype != np.float32 or weight.ndim not in ranks or not weight.size:
+        return False
+    return bool(np.isfinite(weight).all()) and not node.attributes.get_int("transA", 0)
 
 
 def round_to_grid(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Floats]:
@@ -53,7 +56,7 @@ def round_to_grid(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Float
     largest = np.abs(rows).max(axis=1).astype(np.float64)
     if bits == 1:
         steps = np.abs(rows).mean(axis=1, dtype=np.float64)
-        return np.where(rows < 0, -1, 1).astype(np.int16), _safe(steps)
+        return np.where(rows < 0, -1, 1).astype(np.int16), steps.astype(np.float32)
     high = 2 ** (bits - 1) - 1
     best, best_error = largest / high, np.full(len(rows), np.inf)
     for cut in CUTS if bits < 8 else CUTS[-1:]:

@@ -25,7 +25,7 @@ def apply_bounded(op_type: str, operands: Sequence[Bounded], attributes: Mapping
         return _weighted(op_type, operands, attributes)
     values = [_as_given(operand.value) for operand in operands]
     value = apply_integer(op_type, values, attributes)
-    if not any(operand.error.any() for operand in operands):
+    if not any(operand.error.any() for operand in operands) and not _sums_may_round(op_type, values[0]):
         return Bounded(value, np.zeros(value.shape))
     match op_type:
         case ops.INTEGER_TABLE:
@@ -36,6 +36,11 @@ def apply_bounded(op_type: str, operands: Sequence[Bounded], attributes: Mapping
             return Bounded(value, ops.integer_max_pool(ceiling, **geometry).astype(np.float64))
     number, error = _number(op_type, operands, attributes)
     return Bounded(value, _code_error(number, error, value, attributes))
+
+
+def _sums_may_round(op_type: str, x: Array) -> bool:
+    """Whether a mean is of so many codes that float32 may not hold their sum."""
+    return op_type == ops.INTEGER_GLOBAL_AVERAGE_POOL and math.prod(x.shape[1:-1]) * 255 > ops.EXACT_SUM
 
 
 def _as_given(value: Array) -> Array:
@@ -50,12 +55,14 @@ def _weighted(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str
     residual = operands[5] if op_type.endswith("Add") else None
     if not error.any() and (residual is None or not residual.error.any()):
         return Bounded(value, np.zeros(value.shape))
-    number = sums_of(op_type, values, attributes) * values[3].astype(np.float64) + values[4]
-    error = error * np.abs(values[3].astype(np.float64))
+    scale, bias = values[3].astype(np.float64), values[4].astype(np.float64)
+    scaled, error = sums_of(op_type, values, attributes) * scale, error * np.abs(scale)
+    number, reach = scaled + bias, np.abs(scaled) + np.abs(bias)
     if residual is not None:
-        number = number + residual.value * attributes["residual_scale"]
+        added = residual.value * attributes["residual_scale"]
+        number, reach = number + added, reach + np.abs(added)
         error = error + residual.error * abs(attributes["residual_scale"])
-    error = error + gamma(EPILOGUE_ROUNDINGS) * (np.abs(number) + error + 2 * np.abs(values[4]))
+    error = error + gamma(EPILOGUE_ROUNDINGS) * (reach + error)
     if op_type.endswith("Float"):
         return Bounded(value.astype(np.float64), error)
     return Bounded(value, _code_error(number, error, value, attributes))
@@ -92,8 +99,9 @@ def _number(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, 
         case ops.INTEGER_ADD:
             parts = [(operands[0], attributes["a_scale"]), (operands[1], attributes["b_scale"])]
         case ops.INTEGER_GLOBAL_AVERAGE_POOL:
-            mean = Bounded(x.value.mean(axis=axes, keepdims=True), x.error.mean(axis=axes, keepdims=True))
-            parts = [(mean, attributes["scale"])]
+            mean, terms = x.value.mean(axis=axes, keepdims=True), math.prod(x.value.shape[1:-1])
+            rounding = gamma(terms + 1) * mean if _sums_may_round(op_type, x.value) else 0.0
+            parts = [(Bounded(mean, x.error.mean(axis=axes, keepdims=True) + rounding), attributes["scale"])]
         case _:
             moved = Bounded(np.moveaxis(x.value, 1, -1), np.moveaxis(x.error, 1, -1))
             parts, bias = [(moved, operands[1].value)], operands[2].value

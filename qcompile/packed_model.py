@@ -17,6 +17,11 @@ from qcompile.errors import ModelError
 PLAN_KEY = "qcompile.plan"
 INTEGER_LAYERS = integer_ops.INTEGER_MATMULS | integer_ops.INTEGER_CONVS
 GEOMETRY = ("weight_shape", "strides", "pads", "dilations", "group")
+SPARSE_OPERATORS = {
+    **sparse_ops.SPARSE_OF,
+    integer_ops.INTEGER_MATMUL_FLOAT: sparse_ops.SPARSE_MATMUL,
+    integer_ops.INTEGER_CONV_FLOAT: sparse_ops.SPARSE_CONV,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +128,12 @@ def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:
     by_base = _sparse_nodes(own)
     others = {*sparse_ops.SPARSE_OF.values(), *integer_ops.UNWEIGHTED}
     packed = [node for node in own if node.op_type not in others]
-    layers = [_read_layer(node, by_base.pop(node.output[0], None), initializers) for node in packed]
+    turned = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "Transpose"}
+    layers = []
+    for node in packed:
+        output = node.output[0]  # of an integer convolution it has channels last: corrections read it transposed
+        base = output if output in by_base else turned.get(output, output)
+        layers.append(_read_layer(node, by_base.pop(base, None), initializers))
     for base, node in by_base.items():
         raise ModelError(f"{node.op_type} {node.name!r}: base {base} is not the output of a packed layer")
     if not layers:
@@ -182,7 +192,7 @@ def _read_layer(
 ) -> PackedLayer:
     where = f"{node.op_type} {node.name!r}"
     if node.op_type in INTEGER_LAYERS:
-        return _read_integer_layer(where, node, initializers)
+        return _read_integer_layer(where, node, sparse, initializers)
     if node.op_type not in (ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV) or len(node.input) != len(ops.OPERANDS):
         raise ModelError(
             f"{where}: not an operator of format {ops.FORMAT_VERSION} with inputs {', '.join(ops.OPERANDS)}"
@@ -201,24 +211,31 @@ def _read_layer(
     return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node, corrections)
 
 
-def _read_integer_layer(where: str, node: onnx.NodeProto, initializers: dict[str, onnx.TensorProto]) -> PackedLayer:
+def _read_integer_layer(
+    where: str, node: onnx.NodeProto, sparse: onnx.NodeProto | None, initializers: dict[str, onnx.TensorProto]
+) -> PackedLayer:
     attributes = _attributes(where, node)
     bits, shape = attributes.get("bits"), attributes.get("weight_shape")
     if not isinstance(bits, int) or not isinstance(shape, list) or len(node.input) < 5:
         raise ModelError(f"{where}: five inputs and attributes bits (int) and weight_shape (ints) are required")
     indices, codebook, scale, bias = _stored(where, node.input[1:5], initializers)
     integer_ops.check_integer_weight(where, indices, codebook, scale, bias, bits, shape, attributes.get("group", 1))
-    return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node)
+    corrections = None if sparse is None else _read_corrections(sparse, node, initializers)
+    return PackedLayer(node.name, node.op_type, bits, tuple(shape), indices, codebook, scale, bias, node, corrections)
 
 
 def _read_corrections(
     sparse: onnx.NodeProto, packed: onnx.NodeProto, initializers: dict[str, onnx.TensorProto]
 ) -> StoredCorrections:
-    """What ``sparse`` adds to the output of ``packed``; both must read the same x with the same geometry."""
+    """What ``sparse`` adds to the output of ``packed``; both must read the same x with the same geometry.
+
+    Where ``packed`` reads codes, ``sparse`` reads the floats that they stand for.
+    """
     where = f"{sparse.op_type} {sparse.name!r}"
     ours, theirs = _attributes(where, sparse), _attributes(where, packed)
     differing = [name for name in GEOMETRY if ours.get(name) != theirs.get(name)]
-    if sparse.op_type != sparse_ops.SPARSE_OF[packed.op_type] or sparse.input[0] != packed.input[0] or differing:
+    other_x = sparse.input[0] != packed.input[0] and packed.op_type not in INTEGER_LAYERS
+    if sparse.op_type != SPARSE_OPERATORS.get(packed.op_type) or other_x or differing:
         raise ModelError(
             f"{where}: its type, x or {', '.join(differing) or 'attributes'} are not those of {packed.name!r}, "
             "whose weight it corrects"
