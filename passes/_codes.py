@@ -56,6 +56,7 @@ class Builder:
     def __init__(self, graph: ir.Graph) -> None:
         self._graph = graph
         self._taken = set(ir.convenience.create_value_mapping(graph))
+        self._renamed: list[tuple[ir.Value, str, str]] = []  # new values, what they are called and were to be called
         self._node_names = {str(node.name) for node in graph if node.name}
         self._place: ir.Node | None = None
         self._transposed: dict[tuple[ir.Value, tuple[int, ...]], ir.Value] = {}
@@ -86,8 +87,7 @@ class Builder:
             node.name = free_name(node.name, self._node_names)
             self._node_names.add(node.name)
         output = node.outputs[0]
-        output.name = free_name(output_name, self._taken)
-        self._taken.add(output.name)
+        self._name(output, output_name)
         output.type, output.shape = ir.TensorType(kind), shape
         return output
 
@@ -103,10 +103,23 @@ class Builder:
         """A new initializer with a name like ``name``."""
         tensor = ir.tensor(np.ascontiguousarray(array))
         found = ir.Value(shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-        found.name = free_name(name, self._taken)
-        self._taken.add(found.name)
+        self._name(found, name)
         self._graph.register_initializer(found)
         return found
+
+    def _name(self, value: ir.Value, wanted: str) -> None:
+        value.name = free_name(wanted, self._taken)
+        self._taken.add(value.name)
+        if value.name != wanted:
+            self._renamed.append((value, value.name, wanted))
+
+    def settle_names(self) -> None:
+        """Gives new values the names that have become free since they were added."""
+        taken = set(ir.convenience.create_value_mapping(self._graph))
+        for value, name, wanted in self._renamed:
+            if value.name == name and wanted not in taken:
+                value.name = wanted
+                taken.add(wanted)
 
     def channels_last(self, codes: Codes) -> Codes:
         """``codes`` with channels last; of any rank from 3 on."""

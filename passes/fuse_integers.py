@@ -50,6 +50,7 @@ class FuseIntegers(ir.passes.InPlacePass):
         if lowering.modified:
             model.graph.opset_imports[DOMAIN] = DOMAIN_VERSION
             onnx_ir.passes.common.RemoveUnusedNodesPass()(model)  # what was lowered
+            lowering.builder.settle_names()
         return ir.passes.PassResult(model, lowering.modified)
 
 
@@ -61,7 +62,7 @@ class _Lowering:
         self._graph = model.graph
         self._opset = model.graph.opset_imports.get("", 18)
         self._order = node_order(model)
-        self._builder = Builder(model.graph)
+        self.builder = Builder(model.graph)
         self._quantized: dict[ir.Value, Codes] = {}  # by what the model calls the codes
         self._codes: dict[ir.Value, Codes] = {}  # by the float tensor that they stand for
 
@@ -78,7 +79,7 @@ class _Lowering:
         target, value = read_codes(node), node.inputs[0]
         if target is None or value is None:
             return
-        self._builder.begin_before(node)
+        self.builder.begin_before(node)
         tail, inner = _read_tail(value, target)
         found = self._lower(node, tail, inner, value)
         self.modified |= found is not None
@@ -105,11 +106,11 @@ class _Lowering:
         if start is not None and start in self._codes:
             x = self._codes[start]
             table = make_table(start, value, x, tail.target, self._opset)
-            return add_table(self._builder, name, x, table, tail.target)
+            return add_table(self.builder, name, x, table, tail.target)
         return self._from_float(inner, tail)
 
     def _layer(self, layer: ir.Node, x: Codes, tail: Tail) -> Codes:
-        value = add_layer(self._builder, layer, x, tail)
+        value = add_layer(self.builder, layer, x, tail)
         is_conv = layer.op_type == CODEBOOK_CONV
         return Codes(value, tail.target.scale, tail.target.zero_point, channels_last=is_conv)
 
@@ -127,20 +128,20 @@ class _Lowering:
                 return self._layer(layer, x, replace(tail, residual=self._codes[other]))
         if a in self._codes and b in self._codes:
             return add_sum(
-                self._builder, node.name or name, self._codes[a], self._codes[b], tail, node.outputs[0].shape
+                self.builder, node.name or name, self._codes[a], self._codes[b], tail, node.outputs[0].shape
             )
         return None
 
     def _mean(self, node: ir.Node, x: Codes, tail: Tail, name: str) -> Codes:
-        found = add_mean(self._builder, node.name or name, x, tail)
+        found = add_mean(self.builder, node.name or name, x, tail)
         keeps_axes: int = node.attributes.get_int("keepdims", 1)
         if node.op_type != "ReduceMean" or keeps_axes:
             return found
         before = found.value.shape
         assert before is not None
         shape = ir.Shape([before.dims[0], before.dims[-1]])
-        axes = self._builder.initializer(np.arange(1, len(before.dims) - 1), f"{name}.axes")
-        flat = self._builder.add(ir.node("Squeeze", [found.value, axes]), f"{name}.flat", ir.DataType.UINT8, shape)
+        axes = self.builder.initializer(np.arange(1, len(before.dims) - 1), f"{name}.axes")
+        flat = self.builder.add(ir.node("Squeeze", [found.value, axes]), f"{name}.flat", ir.DataType.UINT8, shape)
         return replace(found, value=flat, channels_last=False)
 
     def _move(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
@@ -151,7 +152,7 @@ class _Lowering:
         bounds, highest = tail.bounds(), 2 ** max(found.bits for found in given) - 1
         if bounds["y_min"] > 0 or bounds["y_max"] < highest:
             return None
-        return add_move(self._builder, node, given, name)
+        return add_move(self.builder, node, given, name)
 
     def _from_float(self, value: ir.Value, tail: Tail) -> Codes | None:
         """Floats [batch, channels, *spatial] are quantized channels last; others stay with the standard operator."""
@@ -159,7 +160,7 @@ class _Lowering:
         if not known or not self._feeds_images(tail.target.value):
             return None
         source, gain, offset = before_normalization(value)
-        return add_input(self._builder, source, gain, offset, tail)
+        return add_input(self.builder, source, gain, offset, tail)
 
     def _feeds_images(self, codes: ir.Value) -> bool:
         """Whether a convolution or pooling reads ``codes``, dequantized."""
@@ -175,16 +176,16 @@ class _Lowering:
         for value, codes in self._codes.items():
             reader = value.producer()
             if reader is not None and _is_read(value) and reader.inputs[0] is not codes.value:
-                self._builder.begin_before(reader)
-                reader.replace_input_with(0, self._builder.as_in_model(codes).value)
+                self.builder.begin_before(reader)
+                reader.replace_input_with(0, self.builder.as_in_model(codes).value)
 
     def _layer_to_float(self, node: ir.Node) -> None:
-        self._builder.begin_before(node)
+        self.builder.begin_before(node)
         output = node.outputs[0]
         name, shape = output.name, output.shape
-        value = add_layer(self._builder, node, self._codes[_input(node)], None)
+        value = add_layer(self.builder, node, self._codes[_input(node)], None)
         if node.op_type == CODEBOOK_CONV:
-            value = self._builder.to_channels_first(value)
+            value = self.builder.to_channels_first(value)
         output.replace_all_uses_with(value, replace_graph_outputs=True)
         output.name = f"{name}.float"
         value.name, value.shape = name, shape

@@ -110,8 +110,8 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
             return _move(node, given, opsets)
         case "ScatterND" if attributes.get("reduction", b"none") == b"add":
             return _add_at_places(node, given, opsets)
-        case "Constant":
-            return exact(_by_onnx(node, [], opsets)[0])
+        case "Constant" | "Shape":
+            return exact(_by_onnx(node, [operand.value for operand in given], opsets)[0])
     return None
 
 

@@ -1,5 +1,7 @@
 """What the tests of integers share: models before and after each pass, and what their codes may differ by."""
 
+import functools
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -12,6 +14,7 @@ from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.fuse_integers import FuseIntegers
 from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.reference import evaluate
+from tests.networks import NETWORKS
 
 ROUNDINGS = 16 * 2.0**-24  # of an epilogue in float32, relative to the largest code and what is rounded
 
@@ -32,10 +35,10 @@ def find_ranges(model, samples, bits=8, method=None):
     return calibrate(ir.to_proto(runnable), names, reader, bits=bits, method=method or MinMax())
 
 
-def quantized(network, bits=8, weight_bits=8):
+def quantized(network, bits=8, weight_bits=8, method=None):
     """The model with pairs of QuantizeLinear and DequantizeLinear, each number behind one an output of the graph."""
     model = fused(network, weight_bits)
-    InsertQdq(find_ranges(model, samples_of(network), bits))(model)
+    InsertQdq(find_ranges(model, samples_of(network), bits, method))(model)
     numbers = [node.outputs[0] for node in model.graph if node.op_type == "DequantizeLinear"]
     model.graph.outputs.extend(value for value in numbers if not value.is_graph_output())
     return model
@@ -51,6 +54,12 @@ def lowered(model):
     after = model.clone()
     FuseIntegers()(after)
     return after
+
+
+@functools.cache
+def lowered_network(name):
+    """The network of that name in 8-bit integers; shared, not to be changed."""
+    return lowered(quantized(NETWORKS[name]()))
 
 
 def run_stock(model, feeds, level="ORT_DISABLE_ALL"):

@@ -9,6 +9,7 @@ import onnx_ir as ir
 import pytest
 from onnx.helper import make_node
 
+from qcompile.calibration import MeanSquareError
 from qcompile.passes._operands import CODEBOOK, fused_nodes, operand
 from qcompile.passes.fuse_integers import FuseIntegers
 from qcompile.passes.round_weights import RoundWeights
@@ -18,6 +19,7 @@ from tests.quantizing import (
     assert_like_quantized,
     fused,
     lowered,
+    lowered_network,
     quantized,
     run_stock,
     runnable_proto,
@@ -64,16 +66,17 @@ def round_entries(model):
 @pytest.mark.parametrize("name", ["plain", "residual_of_two_layers", "concatenated", "swish", "sequence", "one_axis"])
 def test_codes_of_fewer_bits(tools, name, bits):
     network = NETWORKS[name]()
-    before = quantized(network, bits=bits, weight_bits=bits)
+    before = quantized(network, bits=bits, weight_bits=bits, method=MeanSquareError())
     after = tools.apply(FuseIntegers(), before)
     feeds = samples_of(network, seed=2)
     total, ties = assert_like_quantized(before, after, feeds)
     assert ties <= 1 + total / 1000
     codes = [array for array in run_stock(after, feeds).values() if array.dtype == np.uint8]
-    assert max(int(array.max()) for array in codes) == 2**bits - 1
+    assert 2 ** (bits - 1) <= max(int(array.max()) for array in codes) < 2**bits
     layers = [node for node in after.graph if "x_zero_point" in node.attributes]
     assert all(node.attributes.get_int("x_bits", 8) == bits for node in layers)
-    assert not {"Clip", "MaxPool"} & set(tools.op_types(after))
+    assert "MaxPool" not in tools.op_types(after)
+    assert ("Clip" in tools.op_types(after)) == (name == "sequence")  # in front of the QuantizeLinear of its input
 
 
 def test_bits_by_name(tools):
@@ -129,8 +132,7 @@ def test_a_region_is_all_integers(tools, name):
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_stock_onnxruntime_gives_exactly_the_reference(name, level):
-    network = NETWORKS[name]()
-    after, feeds = lowered(quantized(network)), samples_of(network, seed=2)
+    after, feeds = lowered_network(name), samples_of(NETWORKS[name](), seed=2)
     found = run_stock(after, feeds, level)
     assert_is_reference(runnable_proto(after), feeds, found)
 
@@ -150,13 +152,12 @@ def assert_is_reference(proto, feeds, found):
 def test_only_float_operators_make_codes_uncertain():
     uncertain = set()
     for name, make in NETWORKS.items():
-        network = make()
-        proto, feeds = runnable_proto(lowered(quantized(network))), samples_of(network, seed=2)
+        proto, feeds = runnable_proto(lowered_network(name)), samples_of(make(), seed=2)
         values = evaluate(proto, feeds)
         codes = [values[o.name] for o in proto.graph.output if o.type.tensor_type.elem_type == onnx.TensorProto.UINT8]
         if any(code.error.any() for code in codes):
             uncertain.add(name)
-    assert uncertain == {
+    assert uncertain <= {
         *("concatenated_with_a_constant", "corrected", "float_readers", "gray_to_color", "mean_of_the_last_axis"),
         *("number_that_adds_an_axis", "outputs_on_the_way", "pooled_with_ceil"),
     }
@@ -165,10 +166,9 @@ def test_only_float_operators_make_codes_uncertain():
 def test_the_oldest_onnxruntime_gives_exactly_the_reference(old_python, tmp_path):
     jobs = []
     for name in sorted(set(NETWORKS) - {"gelu"}):  # of opset 20, which it does not know
-        network = NETWORKS[name]()
         path, given, result = (str(tmp_path / f"{name}.{end}") for end in ("onnx", "in.npz", "out.npz"))
-        onnx.save(runnable_proto(lowered(quantized(network))), path)
-        np.savez(given, **samples_of(network, seed=2))
+        onnx.save(runnable_proto(lowered_network(name)), path)
+        np.savez(given, **samples_of(NETWORKS[name](), seed=2))
         jobs.append((path, given, result))
     subprocess.run([old_python, "-c", RUN_OLD], input=json.dumps(jobs), text=True, check=True)
     for path, given, result in jobs:
@@ -178,21 +178,21 @@ def test_the_oldest_onnxruntime_gives_exactly_the_reference(old_python, tmp_path
 
 
 def test_a_layer_whose_floats_are_wanted_too_is_computed_once(tools):
-    after = lowered(quantized(NETWORKS["outputs_on_the_way"]()))
+    after = lowered_network("outputs_on_the_way")
     assert [node.name for node in after.graph if "bits" in node.attributes] == ["a", "b", "d", "e", "f"]
 
 
 def test_names_are_those_of_the_layers(tools):
-    after = lowered(quantized(NETWORKS["plain"]()))
+    after = lowered_network("plain")
     layers = [node for node in after.graph if "bits" in node.attributes]
     assert [node.name for node in layers] == ["a", "b", "c", "d"]
     for node in layers:
         names = [f"{node.name}.weight.{part}" for part in ("indices", "codebook", "scale")]
-        assert [value.name.removesuffix("_1") for value in node.inputs[1:5]] == [*names, f"{node.name}.bias"]
+        assert [value.name for value in node.inputs[1:5]] == [*names, f"{node.name}.bias"]
 
 
 def test_names_that_are_taken_stay_apart(tools):
-    after = lowered(quantized(NETWORKS["hostile_names"]()))
+    after = lowered_network("hostile_names")
     names = [node.name for node in after.graph if node.name]
     assert len(names) == len(set(names))
     outputs = [value.name for node in after.graph for value in node.outputs]
@@ -200,7 +200,7 @@ def test_names_that_are_taken_stay_apart(tools):
 
 
 def test_every_node_follows_what_it_reads(tools):
-    after = lowered(quantized(NETWORKS["two_transposes"]()))
+    after = lowered_network("two_transposes")
     seen = {value.name for value in after.graph.inputs} | set(after.graph.initializers)
     for node in after.graph:
         assert {value.name for value in node.inputs if value is not None} <= seen, node
