@@ -101,7 +101,7 @@ class Builder:
 
     def initializer(self, array: npt.NDArray[np.generic], name: str) -> ir.Value:
         """A new initializer with a name like ``name``."""
-        tensor = ir.tensor(np.ascontiguousarray(array))
+        tensor = ir.tensor(np.asarray(array, order="C"))  # ascontiguousarray would give a single number an axis
         found = ir.Value(shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         self._name(found, name)
         self._graph.register_initializer(found)

@@ -51,7 +51,7 @@ def set_operand(node: ir.Node, position: int, array: npt.NDArray[Any], name: str
 
 def initializer(array: npt.NDArray[Any]) -> ir.Value:
     """A constant that is in no graph yet and has no name."""
-    tensor = ir.tensor(np.ascontiguousarray(array))
+    tensor = ir.tensor(np.asarray(array, order="C"))  # ascontiguousarray would give a single number an axis
     return ir.Value(shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
 
 
