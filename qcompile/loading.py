@@ -23,6 +23,13 @@ PARTS_OF_A_BYTE = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2
 EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
 
 
+def fixed_batch(model: onnx.ModelProto) -> int | None:
+    """The size of the first axis of the model's inputs; None where it is free."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    shapes = [value.type.tensor_type.shape.dim for value in model.graph.input if value.name not in stored]
+    return max((shape[0].dim_value for shape in shapes if shape), default=0) or None
+
+
 def load_model(path: str | pathlib.Path) -> onnx.ModelProto:
     """The model in the file ``path``, external data included, accepted by ONNX's checker.
 

@@ -34,7 +34,9 @@ BATCH = 50
     help="With --calibration: least squared error, the whole range, or all but 0.01 % at each end.",
 )
 @click.option("--calibration-cache", type=TO_FILE, help="Keeps what calibration measured, to go on or to use again.")
+@click.pass_context
 def compile_command(
+    context: click.Context,
     exported: pathlib.Path,
     output: pathlib.Path,
     functions: bool,
@@ -51,16 +53,26 @@ def compile_command(
     """
     from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
     from qcompile.compiler import Integers, compile_file
+    from qcompile.loading import fixed_batch, load_model
 
+    if calibration is None:
+        _refuse_options_of_calibration(context)
     samples = read_inputs(calibration)
     methods: dict[str, Method] = {"mse": MeanSquareError(), "minmax": MinMax(), "percentile": Percentile()}
     integers = None
     if samples is not None:
         integers = Integers(
-            ArrayReader(samples, BATCH),
+            ArrayReader(samples, fixed_batch(load_model(exported)) or BATCH),
             activation_bits=activation_bits,
             weight_bits=bits,
             method=methods[calibrate_method],
             cache=calibration_cache,
         )
     click.echo(compile_file(exported, output, functions=functions, integers=integers).as_text())
+
+
+def _refuse_options_of_calibration(context: click.Context) -> None:
+    """Raises UsageError for an option that would do nothing."""
+    for name in ("bits", "activation_bits", "calibrate_method", "calibration_cache"):
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs --calibration")
