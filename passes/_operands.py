@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from qcompile.integer_ops import INTEGER_CONV_FLOAT
 from qcompile.ops import DOMAIN, OPERANDS
-from qcompile.sparse_ops import SPARSE_OF, SPARSE_OPERANDS
+from qcompile.sparse_ops import CORRECTED, SPARSE_OF, SPARSE_OPERANDS
 
 INDICES, CODEBOOK, SCALE, BIAS = range(1, len(OPERANDS))
 BASE, GAPS, VALUES = range(1, len(SPARSE_OPERANDS))
@@ -24,13 +25,21 @@ def fused_nodes(model: ir.Model) -> list[ir.Node]:
 
 
 def sparse_node(fused: ir.Node) -> ir.Node | None:
-    """What adds corrections to the output of ``fused``: then its only reader."""
-    output = fused.outputs[0]
-    readers = [use.node for use in output.uses()]
-    if len(readers) != 1 or output.is_graph_output() or readers[0].domain != DOMAIN:
+    """What adds corrections to the output of ``fused``: then its only reader.
+
+    Those of an integer convolution, channels last, are added behind a Transpose.
+    """
+    output, reader = fused.outputs[0], _only_reader(fused.outputs[0])
+    if reader is not None and reader.op_type == "Transpose" and fused.op_type == INTEGER_CONV_FLOAT:
+        output, reader = reader.outputs[0], _only_reader(reader.outputs[0])
+    if reader is None or reader.domain != DOMAIN or reader.op_type != CORRECTED.get(fused.op_type):
         return None
-    reader = readers[0]
-    return reader if reader.op_type == SPARSE_OF.get(fused.op_type) and reader.inputs[BASE] is output else None
+    return reader if reader.inputs[BASE] is output else None
+
+
+def _only_reader(value: ir.Value) -> ir.Node | None:
+    readers = [use.node for use in value.uses()]
+    return readers[0] if len(readers) == 1 and not value.is_graph_output() else None
 
 
 def operand(node: ir.Node, position: int) -> npt.NDArray[Any]:

@@ -21,7 +21,6 @@ from qcompile.passes._activations import quantized_tensors
 from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, fused_nodes, operand, own_nodes, sparse_node
 from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.left_alone import list_left_alone
-from qcompile.sparse_ops import SPARSE_OF
 from qcompile.text import printable
 
 VERSION_KEY = "qcompile.version"
@@ -231,7 +230,7 @@ def _largest_sum(node: ir.Node) -> int | None:
 
 def _describe(node: ir.Node) -> CompiledLayer:
     indices, codebook = operand(node, INDICES), operand(node, CODEBOOK)
-    sparse = sparse_node(node) if node.op_type in SPARSE_OF else None
+    sparse = sparse_node(node)
     corrections = [] if sparse is None else [operand(sparse, GAPS), operand(sparse, VALUES)]
     return CompiledLayer(
         name=node.name or node.op_type,

@@ -17,11 +17,6 @@ from qcompile.errors import ModelError
 PLAN_KEY = "qcompile.plan"
 INTEGER_LAYERS = integer_ops.INTEGER_MATMULS | integer_ops.INTEGER_CONVS
 GEOMETRY = ("weight_shape", "strides", "pads", "dilations", "group")
-SPARSE_OPERATORS = {
-    **sparse_ops.SPARSE_OF,
-    integer_ops.INTEGER_MATMUL_FLOAT: sparse_ops.SPARSE_MATMUL,
-    integer_ops.INTEGER_CONV_FLOAT: sparse_ops.SPARSE_CONV,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,7 +230,7 @@ def _read_corrections(
     ours, theirs = _attributes(where, sparse), _attributes(where, packed)
     differing = [name for name in GEOMETRY if ours.get(name) != theirs.get(name)]
     other_x = sparse.input[0] != packed.input[0] and packed.op_type not in INTEGER_LAYERS
-    if sparse.op_type != SPARSE_OPERATORS.get(packed.op_type) or other_x or differing:
+    if sparse.op_type != sparse_ops.CORRECTED.get(packed.op_type) or other_x or differing:
         raise ModelError(
             f"{where}: its type, x or {', '.join(differing) or 'attributes'} are not those of {packed.name!r}, "
             "whose weight it corrects"

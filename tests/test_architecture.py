@@ -18,7 +18,7 @@ ALLOWED = {
     "text": set(),
     "packing": {"errors"},
     "ops": {"errors", "packing"},
-    "sparse_ops": {"errors", "ops"},
+    "sparse_ops": {"errors", "integer_ops", "ops"},
     "tiles": {"errors"},
     "integer_ops": {"errors", "ops", "tiles"},
     "integer_decoding": {"ops"},

@@ -6,9 +6,12 @@ import numpy as np
 import onnx
 import pytest
 
-from qcompile.errors import DataError
-from qcompile.runtime import runtime_info
+from qcompile.calibration import ArrayReader, MinMax
+from qcompile.compiler import Integers, compile_model
+from qcompile.errors import DataError, QCompileError
+from qcompile.runtime import runtime_info, session
 from qcompile.verification import STOCK, evaluate_in_chunks, seeded_inputs, verify_file
+from tests.networks import NETWORKS
 
 
 def test_verifies_stock_onnxruntime_and_every_isa(packed_path):
@@ -108,3 +111,54 @@ def test_made_up_inputs_repeat_and_a_free_size_must_be_given(packed_model):
     packed_model.proto.graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info("input", 1, ["batch", 2, "h", 7]))
     with pytest.raises(DataError, match="give it: --inputs"):
         seeded_inputs(packed_model.proto)
+
+
+INTEGER_NETWORKS = ["plain", "residual_of_two_layers", "residual_of_no_layer", "swish", "corrected", "sequence"]
+
+
+def compile_integers(name, path):
+    network = NETWORKS[name]()
+    integers = Integers(ArrayReader(network.samples(), 8), method=MinMax())
+    onnx.save(compile_model(network.proto(), integers=integers), path)
+    return path
+
+
+@pytest.fixture
+def integer_kernels(tmp_path):
+    """Skips a test where the library knows no integer operators."""
+    model = onnx.load(compile_integers("plain", tmp_path / "probe.onnx"))
+    del model.functions[:]
+    try:
+        session(model.SerializeToString(), library=True)
+    except QCompileError as error:
+        pytest.skip(f"the library runs no integer operators: {error}"[:200])
+
+
+@pytest.mark.parametrize("name", INTEGER_NETWORKS)
+def test_verifies_integer_files(integer_kernels, name, tmp_path):
+    """Codes are certain: no difference is allowed, on stock onnxruntime or any ISA."""
+    result = verify_file(compile_integers(name, tmp_path / "packed.onnx"))
+    assert result.passed, result.as_text()
+    assert [c.backend for c in result.comparisons] == [STOCK, *(f"kernels, {isa}" for isa in runtime_info().isas)]
+    if name != "corrected":
+        assert {(c.largest_difference, c.worst_layer_ratio) for c in result.comparisons} == {(0, 0)}
+
+
+def test_a_wrong_integer_body_fails(integer_kernels, tmp_path):
+    model = onnx.load(compile_integers("plain", tmp_path / "packed.onnx"))
+    function = next(f for f in model.functions if f.name == "IntegerConv")
+    next(node for node in function.node if node.op_type == "Round").op_type = "Ceil"
+    onnx.save(model, tmp_path / "packed.onnx")
+    result = verify_file(tmp_path / "packed.onnx")
+    assert {c.backend for c in result.comparisons if not c.passed} == {STOCK}
+
+
+@pytest.mark.parametrize("name", INTEGER_NETWORKS)
+def test_an_integer_file_is_the_reference_on_stock_onnxruntime(name, tmp_path):
+    """What verification does, without the library."""
+    model = onnx.load(compile_integers(name, tmp_path / "packed.onnx"))
+    feeds = seeded_inputs(model)
+    found = session(model.SerializeToString(), library=False).run(None, feeds)
+    for one, wanted in zip(found, evaluate_in_chunks(model, feeds), strict=True):
+        assert (np.abs(one - wanted.value) <= wanted.error).all()
+        assert name == "corrected" or not wanted.error.any()
