@@ -40,7 +40,7 @@ def add_layer(builder: Builder, layer: ir.Node, x: Codes, tail: Tail | None) -> 
     source = _source(builder, x, is_conv=is_conv)
     name = builder.take_name(layer)  # the layer is dead from now on
     inputs = [source.value, *_operands(builder, layer, name, weight, source, tail)]
-    attributes = _attributes(layer, weight, x)
+    attributes = _attributes(layer, weight, source)
     kind = integer_ops.INTEGER_CONV if is_conv else integer_ops.INTEGER_MATMUL
     if tail is None:
         kind += "Float"
@@ -86,6 +86,8 @@ def _attributes(layer: ir.Node, weight: IntegerWeight, x: Codes) -> dict[str, At
     attributes |= {"x_zero_point": x.zero_point, "x_scale": x.scale}
     if x.bits < 8:
         attributes["x_bits"] = x.bits
+    if x.flattened is not None:
+        attributes["x_flattened"] = x.flattened
     if layer.op_type == CODEBOOK_CONV:
         attributes |= {key: tuple(layer.attributes[key].as_ints()) for key in GEOMETRY}
         attributes["group"] = layer.attributes["group"].as_int()

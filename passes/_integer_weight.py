@@ -19,8 +19,7 @@ Signed = npt.NDArray[np.int8]
 class IntegerWeight:
     """indices uint8 in ONNX's shape, codebook int8 [groups, 2^bits] or [0], step and bias float64 [n].
 
-    The weight is codebook[index] * step; with no codebook (index - 2^(bits - 1)) * step. ``error`` is the largest
-    difference to the float weight that it stands for, over the largest weight of its channel.
+    The weight is codebook[index] * step; with no codebook (index - 2^(bits - 1)) * step.
     """
 
     indices: Bytes
@@ -28,7 +27,6 @@ class IntegerWeight:
     bits: int
     step: Doubles
     bias: Doubles
-    error: float
 
 
 def read_integer_weight(node: ir.Node) -> IntegerWeight:
@@ -47,8 +45,7 @@ def read_integer_weight(node: ir.Node) -> IntegerWeight:
     indices, integers = _without_codebook(indices, entries.astype(np.int8), bits)
     each = np.repeat(steps, shape[0] // len(steps)) * (scale.astype(np.float64) if scale.size else 1.0)
     offsets = bias.astype(np.float64) if bias.size else np.zeros(shape[0])
-    difference = np.abs(whole * steps[:, None] - codebook).max(axis=1) / np.maximum(np.abs(codebook).max(axis=1), 1e-38)
-    return IntegerWeight(indices.reshape(shape), integers, bits, each, offsets, float(difference.max()))
+    return IntegerWeight(indices.reshape(shape), integers, bits, each, offsets)
 
 
 def find_step(entries: Doubles) -> float:
@@ -78,15 +75,3 @@ def _without_codebook(indices: Bytes, codebook: Signed, bits: int) -> tuple[Byte
         return indices, codebook
     numbers = np.take_along_axis(values, indices.astype(np.intp), axis=1)
     return (numbers + half).astype(np.uint8), np.zeros(0, np.int8)
-
-
-def weight_of(form: IntegerWeight) -> Signed:
-    """The whole numbers of ``form``, int8, in ONNX's shape."""
-    if not form.codebook.size:
-        numbers: Signed = (form.indices.astype(np.int16) - 2 ** (form.bits - 1)).astype(np.int8)
-        return numbers
-    groups, size = form.codebook.shape
-    by_group = form.indices.reshape(groups, -1).astype(np.intp)
-    assert int(by_group.max()) < size
-    weight: Signed = np.take_along_axis(form.codebook, by_group, axis=1)
-    return weight.reshape(form.indices.shape)

@@ -36,8 +36,8 @@ class FuseIntegers(ir.passes.InPlacePass):
     """Puts integer operators in the place of quantized regions.
 
     Requires: fused operators with plain indices, shapes, pairs of QuantizeLinear and DequantizeLinear with uint8 codes.
-    Ensures: the codes of every tensor are the same, but where a number lies between two codes to float rounding; nothing
-    is left that nobody reads.
+    Ensures: the codes of every tensor are the same, but where a number lies between two codes to float rounding;
+    nothing is left that nobody reads.
     Leaves alone: pairs of several scales, of other types; whatever is not computed between two pairs.
     """
 
@@ -127,9 +127,7 @@ class _Lowering:
             if x is not None:
                 return self._layer(layer, x, replace(tail, residual=self._codes[other]))
         if a in self._codes and b in self._codes:
-            return add_sum(
-                self.builder, node.name or name, self._codes[a], self._codes[b], tail, node.outputs[0].shape
-            )
+            return add_sum(self.builder, node.name or name, self._codes[a], self._codes[b], tail, node.outputs[0].shape)
         return None
 
     def _mean(self, node: ir.Node, x: Codes, tail: Tail, name: str) -> Codes:
@@ -224,4 +222,3 @@ def _bounds(node: ir.Node) -> tuple[float, float]:
         -math.inf if low is None else float(low.reshape(())),
         math.inf if high is None else float(high.reshape(())),
     )
-

@@ -21,8 +21,8 @@ class RoundWeights(ir.passes.InPlacePass):
     The step of each output is the one of 61 with the least squared error.
     Requires: a model that the ONNX checker accepts.
     Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left.
-    Leaves alone: weights that are looked up, not constant, not float32, not finite or of more than four axes; a Gemm with
-    transA, which no pass fuses; subgraphs.
+    Leaves alone: weights that are looked up, not constant, not float32, not finite or of more than four axes; a Gemm
+    with transA, which no pass fuses; subgraphs.
     """
 
     def __init__(self, bits: int) -> None:

@@ -101,13 +101,17 @@ class PackedLayer:
         )
 
     def effective_weight(self) -> npt.NDArray[np.float64]:
-        """What the layer multiplies by, shaped ``weight_shape``: decoded, times the scale, plus the corrections."""
+        """What the layer multiplies by, shaped ``weight_shape``: decoded, times the scale, plus the corrections.
+
+        In the order of the float model, also where an integer layer reads flattened channels in another one.
+        """
         weight = self.decode().astype(np.float64)
+        if self.scale.size:
+            weight *= self.scale.reshape(-1, *[1] * (weight.ndim - 1))
         if self.is_integer:
             attributes = _attributes(self.name, self.node)
             weight *= attributes.get("y_scale", 1.0) / attributes.get("x_scale", 1.0)
-        if self.scale.size:
-            weight *= self.scale.reshape(-1, *[1] * (weight.ndim - 1))
+            weight = _in_model_order(weight, attributes.get("x_flattened", ()))
         if self.corrections is None:
             return weight
         return weight + sparse_ops.decode_corrections(self.corrections.gaps, self.corrections.values, self.weight_shape)
@@ -166,6 +170,13 @@ def embedded_plan(model: onnx.ModelProto) -> dict[str, Any] | None:
                 raise ModelError(f"metadata {PLAN_KEY} is a {type(plan).__name__}, wanted an object")
             return plan
     return None
+
+
+def _in_model_order(weight: npt.NDArray[np.float64], sizes: Sequence[int]) -> npt.NDArray[np.float64]:
+    """``weight`` [n, *sizes flattened], whose ``sizes`` are (*spatial, channels), with the channels first."""
+    if not sizes or math.prod(sizes) != weight.shape[1]:
+        return weight
+    return np.moveaxis(weight.reshape(len(weight), *sizes), -1, 1).reshape(weight.shape)
 
 
 def _sparse_nodes(own: list[onnx.NodeProto]) -> dict[str, onnx.NodeProto]:

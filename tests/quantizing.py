@@ -85,8 +85,9 @@ def runnable_proto(model):
 def assert_like_quantized(before, after, feeds):
     """Every tensor that ``before`` quantizes has in ``after`` the codes that the float operators give, or a neighbour.
 
-    A neighbour only where the number, computed in float64 from the codes that ``after`` itself found before, lies so near
-    the middle between two codes that float32 may take it for either. Returns how many codes there are and are neighbours.
+    A neighbour only where the number, computed in float64 from the codes that ``after`` itself found before, lies so
+    near the middle between two codes that float32 may take it for either. Returns how many codes there are, and how
+    many are neighbours.
     """
     found = run_stock(after, feeds)
     proto = _cut_at_pairs(ir.to_proto(before))

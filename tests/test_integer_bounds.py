@@ -44,7 +44,11 @@ def cases():
         yield weighted(f"IntegerMatMul{kind}", (9, 20), (3, 20))
         yield weighted(f"IntegerConv{kind}", (6, 4, 3, 2), (2, 6, 5, 4), **GEOMETRY)
         yield weighted(f"IntegerConv{kind}", (6, 1, 3, 2), (2, 6, 5, 6), **(GEOMETRY | {"group": 6}))
-    yield ops.INTEGER_ADD, [codes(4, 50), codes(4, 50, seed=1)], {"a_scale": 0.7, "b_scale": -0.4, "bias": 60.5} | BOUNDS
+    yield (
+        ops.INTEGER_ADD,
+        [codes(4, 50), codes(4, 50, seed=1)],
+        {"a_scale": 0.7, "b_scale": -0.4, "bias": 60.5} | BOUNDS,
+    )
     pool = {"kernel_shape": (3, 2), "strides": (2, 1), "pads": (1, 0, 1, 1)}
     yield ops.INTEGER_MAX_POOL, [codes(2, 7, 6, 3)], pool
     yield ops.INTEGER_GLOBAL_AVERAGE_POOL, [codes(2, 5, 6, 8)], {"scale": 1.7, "bias": -20.5} | BOUNDS
@@ -77,7 +81,13 @@ def within(bounded, rng):
 
 def computed(op_type):
     """The positions of what a node computed before gives."""
-    return {0, 5} if op_type.endswith("Add") and op_type != ops.INTEGER_ADD else {0, 1} if op_type == ops.INTEGER_ADD else {0}
+    return (
+        {0, 5}
+        if op_type.endswith("Add") and op_type != ops.INTEGER_ADD
+        else {0, 1}
+        if op_type == ops.INTEGER_ADD
+        else {0}
+    )
 
 
 @pytest.mark.parametrize(("op_type", "operands", "attributes"), CASES, ids=IDS)

@@ -18,7 +18,8 @@ from qcompile.passes._activations import (
     quantized_tensors,
     unary_source,
 )
-from tests.networks import NETWORKS, Network
+from tests.network import Network
+from tests.networks import NETWORKS
 from tests.quantizing import fused, quantized
 
 

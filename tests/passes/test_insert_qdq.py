@@ -5,7 +5,8 @@ import pytest
 from qcompile.calibration import Range
 from qcompile.errors import ModelError
 from qcompile.passes.insert_qdq import InsertQdq
-from tests.networks import NETWORKS, Network
+from tests.network import Network
+from tests.networks import NETWORKS
 from tests.quantizing import find_ranges, fused, samples_of
 
 

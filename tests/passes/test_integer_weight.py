@@ -10,7 +10,7 @@ from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
 from qcompile.passes.fuse_integers import FuseIntegers
 from qcompile.passes.verify import Verify
-from tests.networks import Network
+from tests.network import Network
 from tests.quantizing import fused, lowered, quantized
 
 
@@ -156,7 +156,11 @@ def test_verify_refuses_a_layer_that_breaks_a_rule(change, message):
         ("IntegerMaxPool", lambda n: n.attributes.add(ir.AttrInt64s("pads", [2, 0, 0, 0])), "not smaller than the ker"),
         ("IntegerMaxPool", lambda n: n.attributes.add(ir.AttrInt64s("kernel_shape", [])), r"kernel_shape is \[\]"),
         ("IntegerMaxPool", lambda n: n.attributes.pop("strides"), r"strides is \[\], wanted 2 ints"),
-        ("IntegerAdd", lambda n: n.attributes.add(ir.AttrFloat32("a_scale", np.inf)), "a_scale is inf, wanted a finite"),
+        (
+            "IntegerAdd",
+            lambda n: n.attributes.add(ir.AttrFloat32("a_scale", np.inf)),
+            "a_scale is inf, wanted a finite",
+        ),
         ("IntegerAdd", lambda n: n.attributes.pop("bias"), "bias is nan, wanted a finite float"),
         ("IntegerTable", lambda n: set_operand(n, 1, np.zeros(255, np.uint8)), r"the table is not uint8 \[256\]"),
         ("QuantizeInput", lambda n: set_operand(n, 1, np.full(4, np.nan, np.float32)), r"scale is float32 \[4\], wan"),
