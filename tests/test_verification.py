@@ -125,13 +125,23 @@ def compile_integers(name, path):
 
 @pytest.fixture
 def integer_kernels(tmp_path):
-    """Skips a test where the library knows no integer operators."""
+    """Skips a test where the library has no IntegerConv; any other error is one."""
     model = onnx.load(compile_integers("plain", tmp_path / "probe.onnx"))
-    del model.functions[:]
+    node = next(node for node in model.graph.node if node.op_type == "IntegerConv")
+    graph = onnx.helper.make_graph(
+        [node],
+        "probe",
+        [onnx.helper.make_tensor_value_info(node.input[0], onnx.TensorProto.UINT8, ["batch", 9, 8, 3])],
+        [onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.UINT8, None)],
+        [tensor for tensor in model.graph.initializer if tensor.name in node.input],
+    )
+    probe = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=8)
     try:
-        session(model.SerializeToString(), library=True)
+        session(probe.SerializeToString(), library=True)
     except QCompileError as error:
-        pytest.skip(f"the library runs no integer operators: {error}"[:200])
+        if "is not a registered function/op" not in str(error):
+            raise
+        pytest.skip("the library has no IntegerConv")
 
 
 @pytest.mark.parametrize("name", INTEGER_NETWORKS)
