@@ -1,0 +1,178 @@
+// integer_depthwise for any way to multiply, for files compiled for AVX-512 only. A Dot has types Codes and
+// Weights, made of dwords of four taps of one channel each, and
+//   add(sums, codes, weights)      sums + the products of the four taps of each dword, exact
+#pragma once
+
+#include "kernels/integer_depthwise/lanes_avx512.h"
+#include "kernels/integer_depthwise/loops.h"
+
+namespace qc {
+namespace {
+
+// Some channels of all outputs, for a square kernel whose columns meet neighbours. Four rows of the kernel go
+// into one dword; a column of them is interleaved once and serves every output of a run that it belongs to.
+template <class Dot, class Lanes, size_t kernel, size_t stride>
+class Strip {
+ public:
+  Strip(const IntegerDepthwiseBlock& block, const IntegerDepthwiseOutput& output, size_t channel,
+        size_t channels)
+      : block_(block), channel_(channel), lanes_(channels), results_(output, channel, lanes_) {
+    load_weights();
+    sum_zero_points();
+  }
+
+  // The last run overlaps the one before it where they are no whole number.
+  void run() const {
+    constexpr size_t kRun = 4;
+    const size_t columns = block_.columns;
+    for (size_t r = 0; r < block_.rows; ++r) {
+      if (columns < kRun) {
+        for (size_t j = 0; j < columns; ++j) convolve<1>(r, j);
+        continue;
+      }
+      for (size_t j = 0; j < columns; j += kRun) convolve<kRun>(r, j + kRun <= columns ? j : columns - kRun);
+    }
+  }
+
+ private:
+  static constexpr size_t kVectors = Lanes::kVectors;
+  static constexpr size_t kGroups = (kernel + 3) / 4;  // of rows of the kernel
+  static constexpr size_t rows_of(size_t group) { return group + 1 < kGroups ? 4 : kernel - 4 * group; }
+
+  // Calls use(std::integral_constant-like group) for each group.
+  struct FirstGroup {
+    static constexpr size_t value = 0;
+  };
+  struct LastGroup {
+    static constexpr size_t value = kGroups - 1;
+  };
+  static_assert(kGroups <= 2);
+
+  void load_weights() {
+    for (size_t v = 0; v < kernel; ++v) {
+      load_weights_of<FirstGroup::value>(v);
+      if constexpr (kGroups == 2) load_weights_of<LastGroup::value>(v);
+    }
+  }
+
+  template <size_t group>
+  void load_weights_of(size_t column) {
+    const uint8_t* rows[4] = {};
+    for (size_t i = 0; i < rows_of(group); ++i)
+      rows[i] = reinterpret_cast<const uint8_t*>(block_.weights) +
+                ((4 * group + i) * kernel + column) * block_.channels + channel_;
+    __m512i dwords[kVectors];
+    lanes_.template interleave<rows_of(group)>(rows, dwords);
+    for (size_t q = 0; q < kVectors; ++q) weights_[group][column][q] = Dot::weights(dwords[q]);
+  }
+
+  // Sums start with minus the zero point times all weights.
+  void sum_zero_points() {
+    const auto zero_point = Dot::codes(_mm512_set1_epi8(static_cast<char>(block_.zero_point)));
+    for (size_t q = 0; q < kVectors; ++q) {
+      __m512i sum = _mm512_setzero_si512();
+      for (size_t g = 0; g < kGroups; ++g)
+        for (size_t v = 0; v < kernel; ++v) sum = Dot::add(sum, zero_point, weights_[g][v][q]);
+      start_[q] = _mm512_sub_epi32(_mm512_setzero_si512(), sum);
+    }
+  }
+
+  // A run of outputs of row `row` from `first` on.
+  template <size_t outputs>
+  void convolve(size_t row, size_t first) const {
+    __m512i sums[outputs][kVectors];
+    for (size_t j = 0; j < outputs; ++j)
+      for (size_t q = 0; q < kVectors; ++q) sums[j][q] = start_[q];
+    const uint8_t* const* const x = block_.x + row * block_.row_step * block_.pitch + first * stride;
+    add_group<FirstGroup::value, outputs>(x, sums);
+    if constexpr (kGroups == 2) add_group<LastGroup::value, outputs>(x, sums);
+    const size_t place = (row * block_.columns + first) * block_.channels + channel_;
+    for (size_t j = 0; j < outputs; ++j) results_.store(sums[j], place + j * block_.channels);
+  }
+
+  template <size_t group, size_t outputs>
+  void add_group(const uint8_t* const* x, __m512i (&sums)[outputs][kVectors]) const {
+    const size_t row_pitch = block_.row_tap_step * block_.pitch;
+    x += 4 * group * row_pitch;
+#pragma GCC unroll 16
+    for (size_t column = 0; column < (outputs - 1) * stride + kernel; ++column, ++x) {
+      const uint8_t* rows[4] = {};
+      for (size_t i = 0; i < rows_of(group); ++i) rows[i] = x[i * row_pitch] + channel_;
+      __m512i dwords[kVectors];
+      lanes_.template interleave<rows_of(group)>(rows, dwords);
+      for (size_t q = 0; q < kVectors; ++q) {
+        const auto codes = Dot::codes(dwords[q]);
+#pragma GCC unroll 4
+        for (size_t j = 0; j < outputs; ++j)
+          if (j * stride <= column && column < j * stride + kernel)
+            sums[j][q] = Dot::add(sums[j][q], codes, weights_[group][column - j * stride][q]);
+      }
+    }
+  }
+
+  const IntegerDepthwiseBlock block_;
+  const size_t channel_;
+  const Lanes lanes_;
+  const DepthwiseResults<Lanes> results_;
+  typename Dot::Weights weights_[kGroups][kernel][kVectors];
+  __m512i start_[kVectors];
+};
+
+template <class Dot, size_t kernel, size_t stride>
+void convolve_strips(const IntegerDepthwiseBlock& block, const IntegerDepthwiseOutput& output) {
+  size_t c = 0;
+  for (; c + Wide::kChannels <= block.channels; c += Wide::kChannels)
+    Strip<Dot, Wide, kernel, stride>(block, output, c, Wide::kChannels).run();
+  for (; c < block.channels; c += Narrow::kChannels) {
+    const size_t left = block.channels - c;
+    Strip<Dot, Narrow, kernel, stride>(block, output, c, left < Narrow::kChannels ? left : Narrow::kChannels)
+        .run();
+  }
+}
+
+// Any kernel, 16 channels of one output. The upper word of a code's dword is zero: so a product of pairs of
+// words is the product of the lower ones, exact.
+inline __m512i sums_of(const IntegerDepthwiseBlock& b, size_t row, size_t column, size_t channel,
+                       __mmask16 lanes) {
+  __m512i sum = _mm512_setzero_si512(), weights = sum;
+  const int8_t* weight = b.weights + channel;
+  for (size_t u = 0; u < b.kernel_rows; ++u) {
+    const uint8_t* const* x =
+        b.x + (row * b.row_step + u * b.row_tap_step) * b.pitch + column * b.column_step;
+    for (size_t v = 0; v < b.kernel_columns; ++v, weight += b.channels, x += b.column_tap_step) {
+      const __m512i w = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes, weight));
+      const __m512i codes = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, *x + channel));
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(codes, w));
+      weights = _mm512_add_epi32(weights, w);
+    }
+  }
+  return _mm512_sub_epi32(sum, _mm512_mullo_epi32(weights, _mm512_set1_epi32(b.zero_point)));
+}
+
+inline void convolve_any(const IntegerDepthwiseBlock& block, const IntegerDepthwiseOutput& output) {
+  for (size_t c = 0; c < block.channels; c += Narrow::kChannels) {
+    const size_t left = block.channels - c;
+    const Narrow lanes(left < Narrow::kChannels ? left : Narrow::kChannels);
+    const DepthwiseResults<Narrow> results(output, c, lanes);
+    for (size_t r = 0; r < block.rows; ++r)
+      for (size_t j = 0; j < block.columns; ++j) {
+        const __m512i sums[1] = {sums_of(block, r, j, c, lanes.lanes)};
+        results.store(sums, (r * block.columns + j) * block.channels + c);
+      }
+  }
+}
+
+template <class Dot>
+void convolve_depthwise_by(const IntegerDepthwiseBlock& block, const IntegerDepthwiseOutput& output) {
+  if (block.multiplier != 1) return depthwise_loops(block, output, 0, block.channels);
+  const size_t kernel = block.kernel_rows == block.kernel_columns ? block.kernel_rows : 0;
+  const size_t stride = block.column_tap_step == 1 ? block.column_step : 0;
+  if (kernel == 3 && stride == 1) return convolve_strips<Dot, 3, 1>(block, output);
+  if (kernel == 3 && stride == 2) return convolve_strips<Dot, 3, 2>(block, output);
+  if (kernel == 5 && stride == 1) return convolve_strips<Dot, 5, 1>(block, output);
+  if (kernel == 5 && stride == 2) return convolve_strips<Dot, 5, 2>(block, output);
+  convolve_any(block, output);
+}
+
+}  // namespace
+}  // namespace qc
