@@ -23,7 +23,7 @@ class Strip {
 
   // The last run overlaps the one before it where they are no whole number.
   void run() const {
-    constexpr size_t kRun = 4;
+    constexpr size_t kRun = Lanes::kRun;
     const size_t columns = block_.columns;
     for (size_t r = 0; r < block_.rows; ++r) {
       if (columns < kRun) {
@@ -121,13 +121,12 @@ class Strip {
 template <class Dot, size_t kernel, size_t stride>
 void convolve_strips(const IntegerDepthwiseBlock& block, const IntegerDepthwiseOutput& output) {
   size_t c = 0;
-  for (; c + Wide::kChannels <= block.channels; c += Wide::kChannels)
-    Strip<Dot, Wide, kernel, stride>(block, output, c, Wide::kChannels).run();
-  for (; c < block.channels; c += Narrow::kChannels) {
-    const size_t left = block.channels - c;
-    Strip<Dot, Narrow, kernel, stride>(block, output, c, left < Narrow::kChannels ? left : Narrow::kChannels)
-        .run();
-  }
+  for (; c + 64 <= block.channels; c += 64) Strip<Dot, Wide, kernel, stride>(block, output, c, 64).run();
+  for (; c + 32 <= block.channels; c += 32) Strip<Dot, Half, kernel, stride>(block, output, c, 32).run();
+  for (; c + 16 <= block.channels; c += 16)
+    Strip<Dot, Narrow<true>, kernel, stride>(block, output, c, 16).run();
+  if (c < block.channels)
+    Strip<Dot, Narrow<false>, kernel, stride>(block, output, c, block.channels - c).run();
 }
 
 // Any kernel, 16 channels of one output. The upper word of a code's dword is zero: so a product of pairs of
@@ -150,10 +149,11 @@ inline __m512i sums_of(const IntegerDepthwiseBlock& b, size_t row, size_t column
 }
 
 inline void convolve_any(const IntegerDepthwiseBlock& block, const IntegerDepthwiseOutput& output) {
-  for (size_t c = 0; c < block.channels; c += Narrow::kChannels) {
+  constexpr size_t kChannels = 16;
+  for (size_t c = 0; c < block.channels; c += kChannels) {
     const size_t left = block.channels - c;
-    const Narrow lanes(left < Narrow::kChannels ? left : Narrow::kChannels);
-    const DepthwiseResults<Narrow> results(output, c, lanes);
+    const Narrow<false> lanes(left < kChannels ? left : kChannels);
+    const DepthwiseResults<Narrow<false>> results(output, c, lanes);
     for (size_t r = 0; r < block.rows; ++r)
       for (size_t j = 0; j < block.columns; ++j) {
         const __m512i sums[1] = {sums_of(block, r, j, c, lanes.lanes)};
