@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/code_range.h"
+#include "base/isa.h"
 #include "base/tiled_weight.h"
 #include "support.h"
 
@@ -14,6 +15,12 @@ namespace qc::test {
 // Tasks in reverse order: none may rely on an earlier one.
 inline void run_tasks_backwards(size_t count, const std::function<void(size_t)>& task) {
   for (size_t i = count; i-- > 0;) task(i);
+}
+
+inline bool is_available(Isa isa) {
+  for (Isa available : available_isas())
+    if (available == isa) return true;
+  return false;
 }
 
 // A half of them are 0 or 255.
