@@ -15,7 +15,7 @@
 
 namespace qc {
 
-constexpr size_t kMaxAveraged = (size_t{1} << 31) / 255 - 1;
+constexpr size_t kMaxAveraged = ((size_t{1} << 31) - 1) / 255;
 
 struct ImageToAverage {
   size_t positions, channels;
