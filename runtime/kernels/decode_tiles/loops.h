@@ -37,13 +37,13 @@ static inline void subtract_middle(size_t count, size_t bits, uint8_t* codes) {
   for (size_t i = 0; i < count; ++i) codes[i] = static_cast<uint8_t>(codes[i] - middle);
 }
 
-// Weights by codebooks, in place: a run of outputs is served by one.
-static inline void look_up_all(const TiledWeight& weight, size_t outputs, size_t count, uint8_t* codes) {
-  const auto* entries = reinterpret_cast<const uint8_t*>(weight.codebook);
-  for (size_t i = 0, output = 0; i < count; ++i, ++output) {
-    if (output == outputs) output = 0, entries = reinterpret_cast<const uint8_t*>(weight.codebook);
-    if (output != 0 && output % weight.outputs_per_codebook == 0) entries += size_t{1} << weight.bits;
-    codes[i] = entries[codes[i]];
+// Weights by codebooks, in place, for all whole rows of outputs: a run of outputs is served by one.
+static inline void look_up_rows(const TiledWeight& weight, size_t outputs, size_t count, uint8_t* codes) {
+  const size_t each = weight.outputs_per_codebook;
+  for (size_t row = 0; row < count / outputs; ++row) {
+    const auto* entries = reinterpret_cast<const uint8_t*>(weight.codebook);
+    for (size_t output = 0; output < outputs; output += each, entries += size_t{1} << weight.bits)
+      for (size_t i = 0; i < each; ++i, ++codes) *codes = entries[*codes];
   }
 }
 
@@ -52,7 +52,7 @@ static inline void decode_tiles_loops(const TiledWeight& weight, size_t outputs,
   auto* const codes = reinterpret_cast<uint8_t*>(weights);
   unpack_tiles(weight, codes);
   if (weight.codebook == nullptr) return subtract_middle(count, weight.bits, codes);
-  look_up_all(weight, outputs, count, codes);
+  look_up_rows(weight, outputs, count, codes);
 }
 
 }  // namespace qc

@@ -9,15 +9,20 @@
 namespace qc {
 namespace {
 
-// Some channels of all outputs, for a square kernel whose columns meet neighbours. Four rows of the kernel go
-// into one dword; a column of them is interleaved once and serves every output of a run that it belongs to.
+// Some channels of all outputs, for a kernel of 3 x 3 or 5 x 5 whose columns meet neighbours. Three or four
+// rows of a column of x go into one dword, interleaved once for all outputs of a run. A fifth row goes into
+// dwords of four neighbours: one takes four of its taps, the one of the next output the last tap.
 template <class Dot, class Lanes, size_t kernel, size_t stride>
 class Strip {
  public:
   Strip(const IntegerDepthwiseBlock& block, const IntegerDepthwiseOutput& output, size_t channel,
         size_t channels)
       : block_(block), channel_(channel), lanes_(channels), results_(output, channel, lanes_) {
-    load_weights();
+    for (size_t v = 0; v < kernel; ++v) load_weights<kRows>(v, block.channels * kernel, 0, weights_[v]);
+    if constexpr (kHasLastRow) {
+      load_weights<4>(4 * kernel, block.channels, 0, weights_[kernel]);
+      load_weights<1>(4 * kernel + 4, 0, 4 - stride, weights_[kernel + 1]);
+    }
     sum_zero_points();
   }
 
@@ -35,35 +40,24 @@ class Strip {
   }
 
  private:
+  static_assert((kernel == 3 || kernel == 5) && (stride == 1 || stride == 2));
   static constexpr size_t kVectors = Lanes::kVectors;
-  static constexpr size_t kGroups = (kernel + 3) / 4;  // of rows of the kernel
-  static constexpr size_t rows_of(size_t group) { return group + 1 < kGroups ? 4 : kernel - 4 * group; }
+  static constexpr bool kHasLastRow = kernel == 5;
+  static constexpr size_t kRows = kHasLastRow ? 4 : 3;
+  static constexpr size_t kWeights = kernel + (kHasLastRow ? 2 : 0);
 
-  // Calls use(std::integral_constant-like group) for each group.
-  struct FirstGroup {
-    static constexpr size_t value = 0;
-  };
-  struct LastGroup {
-    static constexpr size_t value = kGroups - 1;
-  };
-  static_assert(kGroups <= 2);
-
-  void load_weights() {
-    for (size_t v = 0; v < kernel; ++v) {
-      load_weights_of<FirstGroup::value>(v);
-      if constexpr (kGroups == 2) load_weights_of<LastGroup::value>(v);
-    }
-  }
-
-  template <size_t group>
-  void load_weights_of(size_t column) {
-    const uint8_t* rows[4] = {};
-    for (size_t i = 0; i < rows_of(group); ++i)
-      rows[i] = reinterpret_cast<const uint8_t*>(block_.weights) +
-                ((4 * group + i) * kernel + column) * block_.channels + channel_;
+  // The weights of `taps` taps from `first` on, `step` bytes apart; the first one is byte `byte` of its
+  // dword.
+  template <size_t taps>
+  void load_weights(size_t first, size_t step, int byte, typename Dot::Weights (&weights)[kVectors]) {
+    const uint8_t* at[4] = {};
+    for (size_t i = 0; i < taps; ++i)
+      at[i] =
+          reinterpret_cast<const uint8_t*>(block_.weights) + first * block_.channels + i * step + channel_;
     __m512i dwords[kVectors];
-    lanes_.template interleave<rows_of(group)>(rows, dwords);
-    for (size_t q = 0; q < kVectors; ++q) weights_[group][column][q] = Dot::weights(dwords[q]);
+    lanes_.template interleave<taps>(at, dwords);
+    const auto shift = static_cast<unsigned>(8 * byte);
+    for (size_t q = 0; q < kVectors; ++q) weights[q] = Dot::weights(_mm512_slli_epi32(dwords[q], shift));
   }
 
   // Sums start with minus the zero point times all weights.
@@ -71,8 +65,7 @@ class Strip {
     const auto zero_point = Dot::codes(_mm512_set1_epi8(static_cast<char>(block_.zero_point)));
     for (size_t q = 0; q < kVectors; ++q) {
       __m512i sum = _mm512_setzero_si512();
-      for (size_t g = 0; g < kGroups; ++g)
-        for (size_t v = 0; v < kernel; ++v) sum = Dot::add(sum, zero_point, weights_[g][v][q]);
+      for (size_t i = 0; i < kWeights; ++i) sum = Dot::add(sum, zero_point, weights_[i][q]);
       start_[q] = _mm512_sub_epi32(_mm512_setzero_si512(), sum);
     }
   }
@@ -84,37 +77,59 @@ class Strip {
     for (size_t j = 0; j < outputs; ++j)
       for (size_t q = 0; q < kVectors; ++q) sums[j][q] = start_[q];
     const uint8_t* const* const x = block_.x + row * block_.row_step * block_.pitch + first * stride;
-    add_group<FirstGroup::value, outputs>(x, sums);
-    if constexpr (kGroups == 2) add_group<LastGroup::value, outputs>(x, sums);
+    add_columns<outputs>(x, sums);
+    if constexpr (kHasLastRow) add_last_row<outputs>(x + 4 * block_.row_tap_step * block_.pitch, sums);
     const size_t place = (row * block_.columns + first) * block_.channels + channel_;
     for (size_t j = 0; j < outputs; ++j) results_.store(sums[j], place + j * block_.channels);
   }
 
-  template <size_t group, size_t outputs>
-  void add_group(const uint8_t* const* x, __m512i (&sums)[outputs][kVectors]) const {
-    const size_t row_pitch = block_.row_tap_step * block_.pitch;
-    x += 4 * group * row_pitch;
+  template <size_t outputs>
+  void add_columns(const uint8_t* const* x, __m512i (&sums)[outputs][kVectors]) const {
 #pragma GCC unroll 16
     for (size_t column = 0; column < (outputs - 1) * stride + kernel; ++column, ++x) {
-      const uint8_t* rows[4] = {};
-      for (size_t i = 0; i < rows_of(group); ++i) rows[i] = x[i * row_pitch] + channel_;
       __m512i dwords[kVectors];
-      lanes_.template interleave<rows_of(group)>(rows, dwords);
-      for (size_t q = 0; q < kVectors; ++q) {
-        const auto codes = Dot::codes(dwords[q]);
+      gather<kRows>(x, block_.row_tap_step * block_.pitch, dwords);
 #pragma GCC unroll 4
-        for (size_t j = 0; j < outputs; ++j)
-          if (j * stride <= column && column < j * stride + kernel)
-            sums[j][q] = Dot::add(sums[j][q], codes, weights_[group][column - j * stride][q]);
-      }
+      for (size_t j = 0; j < outputs; ++j)
+        if (j * stride <= column && column < j * stride + kernel)
+          add(dwords, weights_[column - j * stride], sums[j]);
     }
+  }
+
+  // Beyond the last output nothing but its last tap may be read.
+  template <size_t outputs>
+  void add_last_row(const uint8_t* const* x, __m512i (&sums)[outputs][kVectors]) const {
+#pragma GCC unroll 8
+    for (size_t j = 0; j <= outputs; ++j, x += stride) {
+      __m512i dwords[kVectors];
+      if (j < outputs) {
+        gather<4>(x, 1, dwords);
+        add(dwords, weights_[kernel], sums[j]);
+      } else {
+        gather<5 - stride>(x, 1, dwords);
+      }
+      if (j > 0) add(dwords, weights_[kernel + 1], sums[j - 1]);
+    }
+  }
+
+  // The codes at `count` entries of the table, `step` apart.
+  template <size_t count>
+  void gather(const uint8_t* const* x, size_t step, __m512i (&dwords)[kVectors]) const {
+    const uint8_t* at[4] = {};
+    for (size_t i = 0; i < count; ++i) at[i] = x[i * step] + channel_;
+    lanes_.template interleave<count>(at, dwords);
+  }
+
+  static void add(const __m512i (&dwords)[kVectors], const typename Dot::Weights (&weights)[kVectors],
+                  __m512i (&sums)[kVectors]) {
+    for (size_t q = 0; q < kVectors; ++q) sums[q] = Dot::add(sums[q], Dot::codes(dwords[q]), weights[q]);
   }
 
   const IntegerDepthwiseBlock block_;
   const size_t channel_;
   const Lanes lanes_;
   const DepthwiseResults<Lanes> results_;
-  typename Dot::Weights weights_[kGroups][kernel][kVectors];
+  typename Dot::Weights weights_[kWeights][kVectors];  // of columns; of the last row
   __m512i start_[kVectors];
 };
 
