@@ -22,13 +22,18 @@ struct ByteLimits {
   __m512i least, most;
 };
 
+struct Registers512 {
+  using Integers = __m512i;
+  static __m512i all_bytes(uint8_t byte) { return _mm512_set1_epi8(static_cast<char>(byte)); }
+  static __m512i negative(__m512i v) { return _mm512_sub_epi32(_mm512_setzero_si512(), v); }
+  static __m512i shifted(__m512i v, unsigned bits) { return _mm512_slli_epi32(v, bits); }
+};
+
 // 64 channels in four vectors of dwords as unpacking leaves them: vector q holds 4 q to 4 q + 3 of each
 // sixteen.
-struct Wide {
+struct Wide : Registers512 {
   static constexpr size_t kVectors = 4;
   static constexpr size_t kRun = 2;  // outputs at once: their sums and all weights fit the registers
-
-  explicit Wide(size_t) {}
 
   // The bytes at `rows` places, at most four, that belong to one channel, in one dword.
   template <size_t rows>
@@ -70,11 +75,9 @@ struct Wide {
 
 // 32 channels in two vectors of dwords: of each eight channels the first four in one, the last four in the
 // other.
-struct Half {
+struct Half : Registers512 {
   static constexpr size_t kVectors = 2;
   static constexpr size_t kRun = 4;  // outputs at once
-
-  explicit Half(size_t) {}
 
   // Bytes of rows 0 and 1 make words in the lower half of a vector, those of rows 2 and 3 in the upper half.
   template <size_t rows>
@@ -125,7 +128,7 @@ struct Half {
 
 // 16 channels in their order; or fewer, where they are not `whole`: masks take time.
 template <bool whole>
-struct Narrow {
+struct Narrow : Registers512 {
   static constexpr size_t kVectors = 1;
   static constexpr size_t kRun = 4;  // outputs at once
 
