@@ -9,6 +9,11 @@ const ort::CustomOp* codebook_matmul_op();
 const ort::CustomOp* codebook_conv_op();
 const ort::CustomOp* sparse_matmul_op();
 const ort::CustomOp* sparse_conv_op();
+const ort::CustomOp* integer_add_op();
+const ort::CustomOp* integer_global_average_pool_op();
+const ort::CustomOp* integer_max_pool_op();
+const ort::CustomOp* integer_table_op();
+const ort::CustomOp* quantize_input_op();
 const ort::CustomOp* runtime_info_op();
 
 }  // namespace qc
