@@ -1,0 +1,130 @@
+#include "compute/integer_multiply.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <new>
+
+#include "base/scratch.h"
+
+namespace qc {
+namespace {
+
+constexpr size_t kTaskProducts = size_t{1} << 21;  // a few microseconds: worth handing to a thread
+constexpr size_t kTaskPositions = 512;             // so many that decoding a weight costs little
+constexpr size_t kLanes = kTileLanes * kPanelVectors;
+constexpr size_t kAlignment = 64;
+
+size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+
+// The operands of one block of outputs, up to whole vectors.
+struct alignas(kAlignment) OutputOperands {
+  int32_t start[kLanes];
+  float scale[kLanes], bias[kLanes];
+};
+
+// One call of multiply_integers. A part is some blocks of positions of one block of outputs.
+class IntegerProduct {
+ public:
+  IntegerProduct(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
+                 const IntegerOutput& output)
+      : layer_(layer),
+        output_(output),
+        positions_(geometry, x, layer.weight.x_zero_point, most_positions(layer)),
+        runs_(std::max<size_t>(1, positions_.blocks() / blocks_in_part(layer))),
+        parts_(output_blocks(layer.weight) * runs_),
+        panel_bytes_(divide_up(layer.weight.columns, kTileLanes) * kTileLanes * kLanes) {}
+
+  void run(const Parallel& parallel) const {
+    if (positions_.blocks() == 0) return;
+    const size_t products =
+        divide_up(positions_.blocks(), runs_) * positions_.positions() * kLanes * layer_.weight.columns;
+    const size_t parts_of_task = std::max<size_t>(1, kTaskProducts / products);
+    std::atomic<bool> failed{false};
+    parallel(divide_up(parts_, parts_of_task), [&](size_t task) {
+      const size_t first = task * parts_of_task;
+      try {
+        run_parts(first, std::min(first + parts_of_task, parts_));
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+    });
+    if (failed) throw std::bad_alloc();
+  }
+
+ private:
+  static size_t most_positions(const IntegerLayer& layer) {
+    return std::max(kTaskPositions, kTaskProducts / kLanes / layer.weight.columns);
+  }
+  size_t blocks_in_part(const IntegerLayer& layer) const {
+    return std::max<size_t>(1, most_positions(layer) / positions_.positions());
+  }
+
+  void run_parts(size_t first, size_t end) const {
+    const Scratch scratch(
+        divide_up(panel_bytes_ + sizeof(OutputOperands) + positions_.scratch_bytes(), sizeof(float)));
+    auto* const panel = reinterpret_cast<int8_t*>(scratch.data());
+    for (size_t part = first; part < end; ++part) {
+      const OutputBlock block = output_block(layer_.weight, part / runs_);
+      if (part == first || part % runs_ == 0) prepare(block, panel);
+      run_part(block, part % runs_, panel);
+    }
+  }
+
+  OutputOperands* operands(int8_t* panel) const {
+    return reinterpret_cast<OutputOperands*>(panel + panel_bytes_);
+  }
+
+  void prepare(const OutputBlock& block, int8_t* panel) const {
+    layer_.decode.run(layer_.weight.tiles, block.panel, panel);
+    auto* const to = new (panel + panel_bytes_) OutputOperands{};
+    std::copy_n(layer_.starts.data() + block.first_output, block.outputs, to->start);
+    std::copy_n(layer_.weight.scale + block.first_output, block.outputs, to->scale);
+    std::copy_n(layer_.weight.bias + block.first_output, block.outputs, to->bias);
+  }
+
+  void run_part(const OutputBlock& block, size_t run, int8_t* panel) const {
+    const size_t blocks = positions_.blocks();
+    auto* const scratch = reinterpret_cast<uint8_t*>(operands(panel) + 1);
+    const size_t group = block.first_output / (layer_.weight.outputs / layer_.weight.groups);
+    const Target target = {this, &block, panel};
+    for (size_t i = run * blocks / runs_; i < (run + 1) * blocks / runs_; ++i)
+      positions_.for_each_part(i, group, scratch, [&target](const IntegerRows& rows, size_t first) {
+        target.multiply(rows, first);
+      });
+  }
+
+  struct Target {
+    const IntegerProduct* product;
+    const OutputBlock* block;
+    int8_t* panel;
+
+    void multiply(const IntegerRows& rows, size_t first) const {
+      const IntegerOutput& output = product->output_;
+      const OutputOperands& operands = *product->operands(panel);
+      const size_t stride = product->layer_.weight.outputs, at = first * stride + block->first_output;
+      const size_t bytes = output.is_float ? sizeof(float) : 1;
+      product->layer_.multiply.run(panel, block->vectors, rows,
+                                   {static_cast<uint8_t*>(output.y) + at * bytes, output.is_float, stride,
+                                    block->outputs, operands.start, operands.scale, operands.bias,
+                                    output.residual == nullptr ? nullptr : output.residual + at,
+                                    output.residual_scale, output.range.least, output.range.most});
+    }
+  };
+
+  const IntegerLayer& layer_;
+  const IntegerOutput& output_;
+  const IntegerPositions positions_;
+  const size_t runs_;  // parts of a block of outputs
+  const size_t parts_;
+  const size_t panel_bytes_;
+};
+
+}  // namespace
+
+void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
+                       const IntegerOutput& output, const Parallel& parallel) {
+  IntegerProduct(layer, geometry, x, output).run(parallel);
+}
+
+}  // namespace qc
