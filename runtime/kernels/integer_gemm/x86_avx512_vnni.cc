@@ -1,0 +1,133 @@
+// Lanes are outputs; x is broadcast, four bytes at a time. A tile of rows x vectors sums stays in registers.
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/integer_gemm/integer_gemm.h"
+#include "kernels/integer_gemm/x86_avx512_vnni_results.h"
+
+namespace qc {
+namespace {
+
+constexpr size_t kBytes = 64;     // of weights in a register: 16 outputs x 4 columns
+constexpr size_t kStepBytes = 4;  // of x
+constexpr size_t kMaxVectors = 4;
+
+// The most rows whose sums leave room for weights and x among the 32 registers.
+constexpr size_t kMostRows[] = {16, 14, 9, 7};
+
+// sum += the dot product of four bytes of x with four weights of each lane. Not the intrinsic: around it the
+// compiler copies sums from register to register.
+inline void add_dots(__m512i& sum, __m512i x, __m512i w) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+}
+inline void add_dots_from(__m512i& sum, __m512i x, const int8_t* w) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "m"(*reinterpret_cast<const __m512i*>(w)));
+}
+
+inline __m512i broadcast(const uint8_t* x) {
+  int32_t four;
+  __builtin_memcpy(&four, x, sizeof(four));
+  return _mm512_set1_epi32(four);
+}
+
+// One step: four columns. The last of four vectors of weights is read where it is used: with 28 sums there
+// is no register for it. `x[j]` is row 3 j: three rows share a pointer.
+template <size_t rows, size_t vectors>
+inline void add_step(const uint8_t* const* x, size_t stride, size_t offset, const int8_t* weights,
+                     Sums<rows, vectors>& sum) {
+  constexpr size_t held = vectors == kMaxVectors ? 3 : vectors;
+  __m512i w[held];
+#pragma GCC unroll 4
+  for (size_t v = 0; v < held; ++v) w[v] = _mm512_load_si512(weights + v * kBytes);
+#pragma GCC unroll 16
+  for (size_t r = 0; r < rows; ++r) {
+    const __m512i four = broadcast(x[r / 3] + r % 3 * stride + offset);
+#pragma GCC unroll 4
+    for (size_t v = 0; v < held; ++v) add_dots(sum[r][v], four, w[v]);
+    if constexpr (held < vectors) add_dots_from(sum[r][held], four, weights + held * kBytes);
+  }
+}
+
+template <size_t rows, size_t vectors>
+inline const int8_t* add_run(const uint8_t* x, size_t stride, size_t bytes, const int8_t* weights,
+                             Sums<rows, vectors>& sum) {
+  constexpr size_t kPointers = (rows + 2) / 3;
+  const uint8_t* pointers[kPointers];
+  for (size_t j = 0; j < kPointers; ++j) pointers[j] = x + 3 * j * stride;
+  for (size_t done = 0; done < bytes; done += kStepBytes) {
+    add_step<rows, vectors>(pointers, stride, 0, weights, sum);
+    weights += vectors * kBytes;
+#pragma GCC unroll 6
+    for (size_t j = 0; j < kPointers; ++j) pointers[j] += kStepBytes;
+  }
+  return weights;
+}
+
+using tile_fn = void (*)(const int8_t* panel, const IntegerRows& rows, const Target& target);
+
+template <size_t rows, size_t vectors>
+void multiply_tile(const int8_t* panel, const IntegerRows& source, const Target& target) {
+  Sums<rows, vectors> sum;
+  for (size_t v = 0; v < vectors; ++v) {
+    const __m512i start = _mm512_loadu_si512(target.results.start + v * kLanes);
+    for (size_t r = 0; r < rows; ++r) sum[r][v] = start;
+  }
+  const uint8_t* const x = source.x + target.first * source.position_stride;
+  for (size_t u = 0; u < source.runs; ++u)
+    panel =
+        add_run<rows, vectors>(x + source.offsets[u], source.position_stride, source.run_bytes, panel, sum);
+  if (target.results.is_float) return store_floats<rows, vectors>(target, sum);
+  if (target.results.residual != nullptr) return store_codes<rows, vectors, true>(target, sum);
+  store_codes<rows, vectors, false>(target, sum);
+}
+
+template <size_t vectors, size_t... index>
+struct Tiles {
+  static constexpr tile_fn kByRows[] = {multiply_tile<index + 1, vectors>...};
+};
+template <size_t vectors>
+tile_fn tile_of(size_t rows);
+template <>
+tile_fn tile_of<1>(size_t rows) {
+  return Tiles<1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>::kByRows[rows - 1];
+}
+template <>
+tile_fn tile_of<2>(size_t rows) {
+  return Tiles<2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13>::kByRows[rows - 1];
+}
+template <>
+tile_fn tile_of<3>(size_t rows) {
+  return Tiles<3, 0, 1, 2, 3, 4, 5, 6, 7, 8>::kByRows[rows - 1];
+}
+template <>
+tile_fn tile_of<4>(size_t rows) {
+  return Tiles<4, 0, 1, 2, 3, 4, 5, 6>::kByRows[rows - 1];
+}
+
+// Tiles of about the same number of rows: a small one would wait for its own sums.
+template <size_t vectors>
+void multiply(const int8_t* panel, const IntegerRows& rows, const IntegerResults& results) {
+  constexpr size_t kMost = kMostRows[vectors - 1];
+  const size_t tiles = (rows.positions + kMost - 1) / kMost;
+  const size_t in_last = results.outputs - (vectors - 1) * kLanes;
+  Target target = {results, 0, static_cast<__mmask16>((1u << in_last) - 1)};
+  for (size_t tile = 0; tile < tiles; ++tile) {
+    const size_t count = (rows.positions - target.first) / (tiles - tile);
+    tile_of<vectors>(count)(panel, rows, target);
+    target.first += count;
+  }
+}
+
+}  // namespace
+
+void integer_gemm_avx512_vnni(const int8_t* panel, size_t vectors, const IntegerRows& rows,
+                              const IntegerResults& results) {
+  if (vectors == 1) return multiply<1>(panel, rows, results);
+  if (vectors == 2) return multiply<2>(panel, rows, results);
+  if (vectors == 3) return multiply<3>(panel, rows, results);
+  multiply<4>(panel, rows, results);
+}
+
+}  // namespace qc
