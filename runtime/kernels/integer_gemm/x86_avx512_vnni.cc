@@ -34,33 +34,29 @@ inline __m512i broadcast(const uint8_t* x) {
 
 // One step: four columns. The last of four vectors of weights is read where it is used: with 28 sums there
 // is no register for it. `x[j]` is row 3 j: three rows share a pointer.
-template <size_t rows, size_t vectors>
-inline void add_step(const uint8_t* const* x, size_t stride, size_t offset, const int8_t* weights,
-                     Sums<rows, vectors>& sum) {
+template <size_t rows, size_t vectors, size_t offset>
+QC_UNROLLED inline void add_step(const uint8_t* const* x, size_t stride, const int8_t* weights,
+                                 Sums<rows, vectors>& sum) {
   constexpr size_t held = vectors == kMaxVectors ? 3 : vectors;
   __m512i w[held];
-#pragma GCC unroll 4
-  for (size_t v = 0; v < held; ++v) w[v] = _mm512_load_si512(weights + v * kBytes);
-#pragma GCC unroll 16
-  for (size_t r = 0; r < rows; ++r) {
-    const __m512i four = broadcast(x[r / 3] + r % 3 * stride + offset);
-#pragma GCC unroll 4
-    for (size_t v = 0; v < held; ++v) add_dots(sum[r][v], four, w[v]);
-    if constexpr (held < vectors) add_dots_from(sum[r][held], four, weights + held * kBytes);
-  }
+  unroll<0, held>([&](auto v) QC_UNROLLED { w[v.value] = _mm512_load_si512(weights + v.value * kBytes); });
+  unroll<0, rows>([&](auto r) QC_UNROLLED {
+    const __m512i four = broadcast(x[r.value / 3] + r.value % 3 * stride + offset);
+    unroll<0, held>([&](auto v) QC_UNROLLED { add_dots(sum[r.value][v.value], four, w[v.value]); });
+    if constexpr (held < vectors) add_dots_from(sum[r.value][held], four, weights + held * kBytes);
+  });
 }
 
 template <size_t rows, size_t vectors>
-inline const int8_t* add_run(const uint8_t* x, size_t stride, size_t bytes, const int8_t* weights,
-                             Sums<rows, vectors>& sum) {
+QC_UNROLLED inline const int8_t* add_run(const uint8_t* x, size_t stride, size_t bytes, const int8_t* weights,
+                                         Sums<rows, vectors>& sum) {
   constexpr size_t kPointers = (rows + 2) / 3;
   const uint8_t* pointers[kPointers];
-  for (size_t j = 0; j < kPointers; ++j) pointers[j] = x + 3 * j * stride;
+  unroll<0, kPointers>([&](auto j) QC_UNROLLED { pointers[j.value] = x + 3 * j.value * stride; });
   for (size_t done = 0; done < bytes; done += kStepBytes) {
-    add_step<rows, vectors>(pointers, stride, 0, weights, sum);
+    add_step<rows, vectors, 0>(pointers, stride, weights, sum);
     weights += vectors * kBytes;
-#pragma GCC unroll 6
-    for (size_t j = 0; j < kPointers; ++j) pointers[j] += kStepBytes;
+    unroll<0, kPointers>([&](auto j) QC_UNROLLED { pointers[j.value] += kStepBytes; });
   }
   return weights;
 }
@@ -70,10 +66,10 @@ using tile_fn = void (*)(const int8_t* panel, const IntegerRows& rows, const Tar
 template <size_t rows, size_t vectors>
 void multiply_tile(const int8_t* panel, const IntegerRows& source, const Target& target) {
   Sums<rows, vectors> sum;
-  for (size_t v = 0; v < vectors; ++v) {
-    const __m512i start = _mm512_loadu_si512(target.results.start + v * kLanes);
-    for (size_t r = 0; r < rows; ++r) sum[r][v] = start;
-  }
+  unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
+    constexpr size_t v = i.value % vectors;
+    sum[i.value / vectors][v] = _mm512_loadu_si512(target.results.start + v * kLanes);
+  });
   const uint8_t* const x = source.x + target.first * source.position_stride;
   for (size_t u = 0; u < source.runs; ++u)
     panel =

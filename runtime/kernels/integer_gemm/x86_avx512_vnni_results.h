@@ -13,6 +13,20 @@ namespace {
 
 constexpr size_t kLanes = 16;
 
+// An index that is a constant: sums that a loop goes through would not stay in registers.
+template <size_t index>
+struct Constant {
+  static constexpr size_t value = index;
+};
+#define QC_UNROLLED __attribute__((always_inline))
+template <size_t first, size_t end, typename Body>
+QC_UNROLLED inline void unroll(const Body& body) {
+  if constexpr (first < end) {
+    body(Constant<first>());
+    unroll<first + 1, end>(body);
+  }
+}
+
 template <size_t rows, size_t vectors>
 using Sums = __m512i[rows][vectors];
 
@@ -68,16 +82,15 @@ inline void store_piece(const Target& target, size_t r, size_t v, __m128i codes)
 
 // Sums first to first + 4 of all, counted through rows and vectors; beyond the last the last is repeated.
 template <size_t rows, size_t vectors, bool has_residual, size_t first>
-inline void store_four(const Target& target, const Sums<rows, vectors>& sum) {
+QC_UNROLLED inline void store_four(const Target& target, const Sums<rows, vectors>& sum) {
   __m512i wide[4];
-#pragma GCC unroll 4
-  for (size_t i = 0; i < 4; ++i) {
-    const size_t at = first + i < rows * vectors ? first + i : rows * vectors - 1;
-    const size_t r = at / vectors, v = at % vectors;
+  unroll<0, 4>([&](auto i) QC_UNROLLED {
+    constexpr size_t at = first + i.value < rows * vectors ? first + i.value : rows * vectors - 1;
+    constexpr size_t r = at / vectors, v = at % vectors;
     __m512 value = finish(target, v, sum[r][v]);
     if constexpr (has_residual) value = add_residual<vectors>(target, r, v, value);
-    wide[i] = round_below(value, target.results.y_max);
-  }
+    wide[i.value] = round_below(value, target.results.y_max);
+  });
   const __m512i least = _mm512_set1_epi8(static_cast<char>(target.results.y_min));
   const __m512i codes = _mm512_max_epu8(pack(wide), least);
   if (vectors == 4 && target.present == 0xffff)
@@ -95,23 +108,20 @@ inline void store_four(const Target& target, const Sums<rows, vectors>& sum) {
 }
 
 template <size_t rows, size_t vectors, bool has_residual, size_t first = 0>
-inline void store_codes(const Target& target, const Sums<rows, vectors>& sum) {
+QC_UNROLLED inline void store_codes(const Target& target, const Sums<rows, vectors>& sum) {
   store_four<rows, vectors, has_residual, first>(target, sum);
   if constexpr (first + 4 < rows * vectors) store_codes<rows, vectors, has_residual, first + 4>(target, sum);
 }
 
 template <size_t rows, size_t vectors>
-inline void store_floats(const Target& target, const Sums<rows, vectors>& sum) {
+QC_UNROLLED inline void store_floats(const Target& target, const Sums<rows, vectors>& sum) {
   auto* const y = static_cast<float*>(target.results.y);
-#pragma GCC unroll 16
-  for (size_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 4
-    for (size_t v = 0; v < vectors; ++v) {
-      __m512 value = finish(target, v, sum[r][v]);
-      if (target.results.residual != nullptr) value = add_residual<vectors>(target, r, v, value);
-      _mm512_mask_storeu_ps(y + target.at(r, v), target.lanes<vectors>(v), value);
-    }
-  }
+  unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
+    constexpr size_t r = i.value / vectors, v = i.value % vectors;
+    __m512 value = finish(target, v, sum[r][v]);
+    if (target.results.residual != nullptr) value = add_residual<vectors>(target, r, v, value);
+    _mm512_mask_storeu_ps(y + target.at(r, v), target.lanes<vectors>(v), value);
+  });
 }
 
 }  // namespace
