@@ -1,6 +1,7 @@
 #include "compute/integer_layer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/scratch.h"
 #include "kernels/decode/tiles_scalar.h"
@@ -41,10 +42,18 @@ std::vector<int32_t> sums_of_weights(const IntegerLayer& layer) {
   return sums;
 }
 
+float largest_value(const IntegerWeight& weight) {
+  const float sum = static_cast<float>(weight.columns) * 255.0f * 128.0f;
+  float largest = 0;
+  for (size_t i = 0; i < weight.outputs; ++i)
+    largest = std::max(largest, sum * std::abs(weight.scale[i]) + std::abs(weight.bias[i]));
+  return largest;
+}
+
 }  // namespace
 
 IntegerLayer make_integer_layer(const IntegerWeight& weight, Isa isa) {
-  IntegerLayer layer = {weight, get_decode_panel(isa), get_integer_gemm(isa), {}};
+  IntegerLayer layer = {weight, get_decode_panel(isa), get_integer_gemm(isa), largest_value(weight), {}};
   if (weight.x_zero_point == 0) {
     layer.starts.assign(weight.outputs, 0);
     return layer;

@@ -15,6 +15,7 @@ struct IntegerLayer {
   IntegerWeight weight;
   DecodePanel decode;
   IntegerGemm multiply;
+  float largest;                // no value is larger in size before a residual is added
   std::vector<int32_t> starts;  // where the sum of each output starts: -x_zero_point * the sum of its weights
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -14,6 +15,8 @@ constexpr size_t kTaskProducts = size_t{1} << 21;  // a few microseconds: worth 
 constexpr size_t kTaskPositions = 512;             // so many that decoding a weight costs little
 constexpr size_t kLanes = kTileLanes * kPanelVectors;
 constexpr size_t kAlignment = 64;
+
+constexpr float kSmall = 1e9f;  // below 2^31 whatever the rounding of the bound itself
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 
@@ -30,6 +33,7 @@ class IntegerProduct {
                  const IntegerOutput& output)
       : layer_(layer),
         output_(output),
+        is_small_(layer.largest + 255.0f * std::abs(output.residual_scale) < kSmall),
         positions_(geometry, x, layer.weight.x_zero_point, most_positions(layer)),
         runs_(std::max<size_t>(1, positions_.blocks() / blocks_in_part(layer))),
         parts_(output_blocks(layer.weight) * runs_),
@@ -77,10 +81,19 @@ class IntegerProduct {
 
   void prepare(const OutputBlock& block, int8_t* panel) const {
     layer_.decode.run(layer_.weight.tiles, block.panel, panel);
+    clear_padding(block, panel);
     auto* const to = new (panel + panel_bytes_) OutputOperands{};
     std::copy_n(layer_.starts.data() + block.first_output, block.outputs, to->start);
     std::copy_n(layer_.weight.scale + block.first_output, block.outputs, to->scale);
     std::copy_n(layer_.weight.bias + block.first_output, block.outputs, to->bias);
+  }
+
+  // Rows of x are padded to a multiple of four bytes with anything: the weights there are none.
+  void clear_padding(const OutputBlock& block, int8_t* panel) const {
+    const size_t columns = layer_.weight.columns, lanes = block.vectors * kTileLanes;
+    int8_t* const last = panel + columns / 4 * lanes * 4;
+    if (columns % 4 == 0) return;
+    for (size_t i = 0; i < lanes; ++i) std::fill(last + i * 4 + columns % 4, last + i * 4 + 4, int8_t{0});
   }
 
   void run_part(const OutputBlock& block, size_t run, int8_t* panel) const {
@@ -104,16 +117,18 @@ class IntegerProduct {
       const OutputOperands& operands = *product->operands(panel);
       const size_t stride = product->layer_.weight.outputs, at = first * stride + block->first_output;
       const size_t bytes = output.is_float ? sizeof(float) : 1;
-      product->layer_.multiply.run(panel, block->vectors, rows,
-                                   {static_cast<uint8_t*>(output.y) + at * bytes, output.is_float, stride,
-                                    block->outputs, operands.start, operands.scale, operands.bias,
-                                    output.residual == nullptr ? nullptr : output.residual + at,
-                                    output.residual_scale, output.range.least, output.range.most});
+      product->layer_.multiply.run(
+          panel, block->vectors, rows,
+          {static_cast<uint8_t*>(output.y) + at * bytes, output.is_float, stride, block->outputs,
+           operands.start, operands.scale, operands.bias,
+           output.residual == nullptr ? nullptr : output.residual + at, output.residual_scale,
+           output.range.least, output.range.most, product->is_small_});
     }
   };
 
   const IntegerLayer& layer_;
   const IntegerOutput& output_;
+  const bool is_small_;
   const IntegerPositions positions_;
   const size_t runs_;  // parts of a block of outputs
   const size_t parts_;

@@ -30,9 +30,10 @@ void convolve_integer_plainly(const IntegerLayer& layer, const Convolution& conv
                               const ConvolutionSizes& sizes, const uint8_t* x, const IntegerOutput& output,
                               const Parallel& parallel) {
   const IntegerWeight& weight = layer.weight;
-  const IntegerResults results = {
-      output.y,    output.is_float, weight.outputs,        weight.outputs,     nullptr,          weight.scale,
-      weight.bias, output.residual, output.residual_scale, output.range.least, output.range.most};
+  const IntegerResults results = {output.y,           output.is_float,   weight.outputs,
+                                  weight.outputs,     nullptr,           weight.scale,
+                                  weight.bias,        output.residual,   output.residual_scale,
+                                  output.range.least, output.range.most, false};
   const auto rows = static_cast<size_t>(sizes.output[0]), columns = static_cast<size_t>(sizes.output[1]);
   const size_t image_bytes = static_cast<size_t>(sizes.input[0] * sizes.input[1]) * convolution.channels;
   parallel(sizes.batch * rows, [&](size_t row) {

@@ -31,6 +31,17 @@ IntegerGeometry in_one_row(IntegerGeometry g) {
   return g;
 }
 
+struct PatchRuns {
+  size_t count, bytes, pitch;
+};
+
+// In whole steps: what goes too far is overwritten by the next run or patch, or lies in the space behind the
+// last.
+inline void copy_patch(PatchRuns runs, const uint8_t* from, uint8_t* patch) {
+  for (; runs.count > 0; --runs.count, from += runs.pitch, patch += runs.bytes)
+    for (size_t j = 0; j < runs.bytes; j += kStep) std::memcpy(patch + j, from + j, kStep);
+}
+
 }  // namespace
 
 IntegerGeometry geometry_of_product(size_t m, size_t k) {
@@ -173,32 +184,24 @@ void IntegerPositions::fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t
                  u % across * as_size(geometry_.dilations[1]) * pixel_bytes;
 }
 
-// Runs of positions that are neighbours in y.
+// Runs of positions that are neighbours in y: through rows, where the block has whole ones.
 void IntegerPositions::multiply_patches(const PositionBlock& block, size_t group, uint8_t* scratch,
                                         const MultiplyRows& multiply) const {
   auto* const offsets = reinterpret_cast<size_t*>(scratch);
   uint8_t* const band = scratch + aligned(sizeof(size_t));
   uint8_t* const patches = band + band_bytes();
-  const size_t row_pitch = pixels_of(block.columns, 1) * geometry_.group_channels;
-  const size_t stride[2] = {as_size(geometry_.strides[0]) * row_pitch,
-                            as_size(geometry_.strides[1]) * geometry_.group_channels};
+  const size_t all = block.rows * block.columns, bytes = patch_bytes();
+  const size_t run = block.columns == as_size(geometry_.output[1]) ? all : block.columns;
   if (reading_ == Reading::patches) copy_band(block, group, band);
   offsets[0] = 0;
-  const size_t all = block.rows * block.columns;
-  const bool whole_rows = block.columns == as_size(geometry_.output[1]);
   for (size_t first = 0; first < all;) {
-    const size_t in_run = whole_rows ? all - first : block.columns - first % block.columns;
-    const size_t count = std::min(patches_at_once(), in_run);
-    for (size_t p = first; p < first + count; ++p) {
-      uint8_t* const patch = patches + (p - first) * patch_bytes();
-      if (reading_ == Reading::gathered) {
-        gather_patch(block, p, group, patch);
-      } else {
-        copy_patch(band + p / block.columns * stride[0] + p % block.columns * stride[1], row_pitch, patch);
-      }
-      std::memset(patch + columns(), 0, patch_bytes() - columns());
+    const size_t count = std::min(patches_at_once(), run - first % run);
+    if (reading_ == Reading::patches) {
+      copy_patches(block, band, first, count, patches);
+    } else {
+      for (size_t p = 0; p < count; ++p) gather_patch(block, first + p, group, patches + p * bytes);
     }
-    multiply({patches, count, patch_bytes(), offsets, 1, patch_bytes()}, y_position(block, first));
+    multiply({patches, count, bytes, offsets, 1, bytes}, y_position(block, first));
     first += count;
   }
 }
@@ -234,12 +237,18 @@ void IntegerPositions::copy_pixels(size_t image, int64_t row, int64_t first, int
   for (int64_t i = begin; i < end; ++i, from += g.channels, to += bytes) std::memcpy(to, from, bytes);
 }
 
-// In whole steps: what goes too far is overwritten by the next run or patch, or lies in the space behind the
-// last.
-void IntegerPositions::copy_patch(const uint8_t* from, size_t row_pitch, uint8_t* patch) const {
-  const size_t run = as_size(geometry_.kernel[1]) * geometry_.group_channels;
-  for (int64_t u = 0; u < geometry_.kernel[0]; ++u, from += row_pitch, patch += run)
-    for (size_t j = 0; j < run; j += kStep) std::memcpy(patch + j, from + j, kStep);
+// Patches of positions [first, + count) of a block.
+void IntegerPositions::copy_patches(const PositionBlock& block, const uint8_t* band, size_t first,
+                                    size_t count, uint8_t* patches) const {
+  const size_t pixel = geometry_.group_channels, pitch = pixels_of(block.columns, 1) * pixel;
+  const PatchRuns runs = {as_size(geometry_.kernel[0]), as_size(geometry_.kernel[1]) * pixel, pitch};
+  const size_t down = as_size(geometry_.strides[0]) * pitch, across = as_size(geometry_.strides[1]) * pixel;
+  size_t row = first / block.columns, column = first % block.columns;
+  const size_t bytes = patch_bytes();
+  for (; count > 0; --count, patches += bytes) {
+    copy_patch(runs, band + row * down + column * across, patches);
+    if (++column == block.columns) column = 0, ++row;
+  }
 }
 
 void IntegerPositions::gather_patch(const PositionBlock& block, size_t in_block, size_t group,

@@ -68,7 +68,8 @@ class IntegerPositions {
   void fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t* offsets) const;
   void copy_band(const PositionBlock& block, size_t group, uint8_t* band) const;
   void copy_pixels(size_t image, int64_t row, int64_t first, int64_t count, size_t group, uint8_t* to) const;
-  void copy_patch(const uint8_t* from, size_t row_pitch, uint8_t* patch) const;
+  void copy_patches(const PositionBlock& block, const uint8_t* band, size_t first, size_t count,
+                    uint8_t* patches) const;
   void gather_patch(const PositionBlock& block, size_t in_block, size_t group, uint8_t* patch) const;
 
   Reading reading_;

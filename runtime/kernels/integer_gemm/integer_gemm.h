@@ -39,6 +39,7 @@ struct IntegerResults {
   const uint8_t* residual;
   float residual_scale;
   uint8_t y_min, y_max;
+  bool is_small;  // the caller knows that no y is 2^31 or more before it is cut, nor NaN
 };
 
 using integer_gemm_fn = void (*)(const int8_t* panel, size_t vectors, const IntegerRows& rows,

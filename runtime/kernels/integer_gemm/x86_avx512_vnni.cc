@@ -61,22 +61,32 @@ QC_UNROLLED inline const int8_t* add_run(const uint8_t* x, size_t stride, size_t
   return weights;
 }
 
-using tile_fn = void (*)(const int8_t* panel, const IntegerRows& rows, const Target& target);
+using tile_fn = void (*)(const int8_t* panel, const IntegerRows& rows, const IntegerResults& results,
+                         size_t first);
 
+// The results of positions [first, + rows).
 template <size_t rows, size_t vectors>
-void multiply_tile(const int8_t* panel, const IntegerRows& source, const Target& target) {
+void multiply_tile(const int8_t* panel, const IntegerRows& source, const IntegerResults& results,
+                   size_t first) {
   Sums<rows, vectors> sum;
   unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
     constexpr size_t v = i.value % vectors;
-    sum[i.value / vectors][v] = _mm512_loadu_si512(target.results.start + v * kLanes);
+    sum[i.value / vectors][v] = _mm512_loadu_si512(results.start + v * kLanes);
   });
-  const uint8_t* const x = source.x + target.first * source.position_stride;
+  const uint8_t* const x = source.x + first * source.position_stride;
   for (size_t u = 0; u < source.runs; ++u)
     panel =
         add_run<rows, vectors>(x + source.offsets[u], source.position_stride, source.run_bytes, panel, sum);
-  if (target.results.is_float) return store_floats<rows, vectors>(target, sum);
-  if (target.results.residual != nullptr) return store_codes<rows, vectors, true>(target, sum);
-  store_codes<rows, vectors, false>(target, sum);
+  if (results.is_float || !results.is_small) {
+    alignas(64) int32_t sums[rows * vectors * kLanes];
+    unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
+      _mm512_store_si512(sums + i.value * kLanes, sum[i.value / vectors][i.value % vectors]);
+    });
+    return store_any(results, first, rows, vectors, sums);
+  }
+  const Epilogue epilogue = epilogue_at<vectors>(results, first);
+  if (results.residual != nullptr) return store_codes<rows, vectors, true>(epilogue, sum);
+  store_codes<rows, vectors, false>(epilogue, sum);
 }
 
 template <size_t vectors, size_t... index>
@@ -107,12 +117,10 @@ template <size_t vectors>
 void multiply(const int8_t* panel, const IntegerRows& rows, const IntegerResults& results) {
   constexpr size_t kMost = kMostRows[vectors - 1];
   const size_t tiles = (rows.positions + kMost - 1) / kMost;
-  const size_t in_last = results.outputs - (vectors - 1) * kLanes;
-  Target target = {results, 0, static_cast<__mmask16>((1u << in_last) - 1)};
-  for (size_t tile = 0; tile < tiles; ++tile) {
-    const size_t count = (rows.positions - target.first) / (tiles - tile);
-    tile_of<vectors>(count)(panel, rows, target);
-    target.first += count;
+  for (size_t tile = 0, first = 0; tile < tiles; ++tile) {
+    const size_t count = (rows.positions - first) / (tiles - tile);
+    tile_of<vectors>(count)(panel, rows, results, first);
+    first += count;
   }
 }
 
