@@ -9,6 +9,10 @@
 namespace qc {
 namespace {
 
+constexpr float kSmall = 1e9f;  // below 2^31 whatever the rounding of the bound itself
+constexpr size_t kFewRows = 8;
+constexpr size_t kMixedBits = 4;  // see integer_gemv.h
+
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 
 size_t vectors_of_group(const IntegerWeight& weight) {
@@ -50,10 +54,24 @@ float largest_value(const IntegerWeight& weight) {
   return largest;
 }
 
+// Many large codebooks are decoded one by one, so only once.
+size_t choose_few_rows(const IntegerWeight& weight) {
+  const bool one_per_vector = weight.tiles.codebook == nullptr ||
+                              weight.tiles.outputs_per_codebook % kTileLanes == 0 ||
+                              weight.tiles.outputs_per_codebook == weight.outputs;
+  return one_per_vector || weight.tiles.bits <= kMixedBits ? kFewRows : 0;
+}
+
 }  // namespace
 
 IntegerLayer make_integer_layer(const IntegerWeight& weight, Isa isa) {
-  IntegerLayer layer = {weight, get_decode_panel(isa), get_integer_gemm(isa), largest_value(weight), {}};
+  IntegerLayer layer = {weight,
+                        get_decode_panel(isa),
+                        get_integer_gemm(isa),
+                        get_integer_gemv(isa),
+                        choose_few_rows(weight),
+                        largest_value(weight),
+                        {}};
   if (weight.x_zero_point == 0) {
     layer.starts.assign(weight.outputs, 0);
     return layer;
@@ -61,6 +79,31 @@ IntegerLayer make_integer_layer(const IntegerWeight& weight, Isa isa) {
   layer.starts = sums_of_weights(layer);
   for (int32_t& start : layer.starts) start *= -static_cast<int32_t>(weight.x_zero_point);
   return layer;
+}
+
+void copy_operands(const IntegerLayer& layer, const OutputBlock& block, OutputOperands* operands) {
+  *operands = {};
+  std::copy_n(layer.starts.data() + block.first_output, block.outputs, operands->start);
+  std::copy_n(layer.weight.scale + block.first_output, block.outputs, operands->scale);
+  std::copy_n(layer.weight.bias + block.first_output, block.outputs, operands->bias);
+}
+
+IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, const OutputOperands& operands,
+                          const IntegerOutput& output, size_t position) {
+  const size_t stride = layer.weight.outputs, at = position * stride + block.first_output;
+  const bool is_small = layer.largest + 255.0f * std::abs(output.residual_scale) < kSmall;
+  return {static_cast<uint8_t*>(output.y) + at * (output.is_float ? sizeof(float) : 1),
+          output.is_float,
+          stride,
+          block.outputs,
+          operands.start,
+          operands.scale,
+          operands.bias,
+          output.residual == nullptr ? nullptr : output.residual + at,
+          output.residual_scale,
+          output.range.least,
+          output.range.most,
+          is_small};
 }
 
 size_t output_blocks(const IntegerWeight& weight) { return weight.groups * blocks_of_group(weight); }

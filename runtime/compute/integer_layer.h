@@ -8,6 +8,7 @@
 #include "base/integer_weight.h"
 #include "kernels/decode_panel/dispatch.h"
 #include "kernels/integer_gemm/dispatch.h"
+#include "kernels/integer_gemv/dispatch.h"
 
 namespace qc {
 
@@ -15,6 +16,8 @@ struct IntegerLayer {
   IntegerWeight weight;
   DecodePanel decode;
   IntegerGemm multiply;
+  IntegerGemv multiply_few;
+  size_t few_rows;              // up to so many rows of x multiply_few is the faster one
   float largest;                // no value is larger in size before a residual is added
   std::vector<int32_t> starts;  // where the sum of each output starts: -x_zero_point * the sum of its weights
 };
@@ -36,6 +39,17 @@ struct OutputBlock {
   size_t first_output, outputs, vectors;
   PanelOfWeights panel;
 };
+
+// The operands of one block of outputs, up to whole vectors.
+struct alignas(64) OutputOperands {
+  int32_t start[kTileLanes * kPanelVectors];
+  float scale[kTileLanes * kPanelVectors], bias[kTileLanes * kPanelVectors];
+};
+void copy_operands(const IntegerLayer& layer, const OutputBlock& block, OutputOperands* operands);
+
+// What kernels are told of them; `position` is the first.
+IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, const OutputOperands& operands,
+                          const IntegerOutput& output, size_t position);
 
 size_t output_blocks(const IntegerWeight& weight);  // of all groups
 OutputBlock output_block(const IntegerWeight& weight, size_t index);

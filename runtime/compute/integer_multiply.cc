@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -11,20 +10,12 @@
 namespace qc {
 namespace {
 
-constexpr size_t kTaskProducts = size_t{1} << 21;  // a few microseconds: worth handing to a thread
-constexpr size_t kTaskPositions = 512;             // so many that decoding a weight costs little
+constexpr size_t kTaskProducts = size_t{1} << 21;     // a few microseconds: worth handing to a thread
+constexpr size_t kFewTaskProducts = size_t{1} << 19;  // they take longer each
+constexpr size_t kTaskPositions = 512;                // so many that decoding a weight costs little
 constexpr size_t kLanes = kTileLanes * kPanelVectors;
-constexpr size_t kAlignment = 64;
-
-constexpr float kSmall = 1e9f;  // below 2^31 whatever the rounding of the bound itself
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
-
-// The operands of one block of outputs, up to whole vectors.
-struct alignas(kAlignment) OutputOperands {
-  int32_t start[kLanes];
-  float scale[kLanes], bias[kLanes];
-};
 
 // One call of multiply_integers. A part is some blocks of positions of one block of outputs.
 class IntegerProduct {
@@ -33,7 +24,6 @@ class IntegerProduct {
                  const IntegerOutput& output)
       : layer_(layer),
         output_(output),
-        is_small_(layer.largest + 255.0f * std::abs(output.residual_scale) < kSmall),
         positions_(geometry, x, layer.weight.x_zero_point, most_positions(layer)),
         runs_(std::max<size_t>(1, positions_.blocks() / blocks_in_part(layer))),
         parts_(output_blocks(layer.weight) * runs_),
@@ -82,10 +72,7 @@ class IntegerProduct {
   void prepare(const OutputBlock& block, int8_t* panel) const {
     layer_.decode.run(layer_.weight.tiles, block.panel, panel);
     clear_padding(block, panel);
-    auto* const to = new (panel + panel_bytes_) OutputOperands{};
-    std::copy_n(layer_.starts.data() + block.first_output, block.outputs, to->start);
-    std::copy_n(layer_.weight.scale + block.first_output, block.outputs, to->scale);
-    std::copy_n(layer_.weight.bias + block.first_output, block.outputs, to->bias);
+    copy_operands(layer_, block, operands(panel));
   }
 
   // Rows of x are padded to a multiple of four bytes with anything: the weights there are none.
@@ -113,32 +100,61 @@ class IntegerProduct {
     int8_t* panel;
 
     void multiply(const IntegerRows& rows, size_t first) const {
-      const IntegerOutput& output = product->output_;
-      const OutputOperands& operands = *product->operands(panel);
-      const size_t stride = product->layer_.weight.outputs, at = first * stride + block->first_output;
-      const size_t bytes = output.is_float ? sizeof(float) : 1;
-      product->layer_.multiply.run(
-          panel, block->vectors, rows,
-          {static_cast<uint8_t*>(output.y) + at * bytes, output.is_float, stride, block->outputs,
-           operands.start, operands.scale, operands.bias,
-           output.residual == nullptr ? nullptr : output.residual + at, output.residual_scale,
-           output.range.least, output.range.most, product->is_small_});
+      const IntegerLayer& layer = product->layer_;
+      layer.multiply.run(panel, block->vectors, rows,
+                         results_of(layer, *block, *product->operands(panel), product->output_, first));
     }
   };
 
   const IntegerLayer& layer_;
   const IntegerOutput& output_;
-  const bool is_small_;
   const IntegerPositions positions_;
   const size_t runs_;  // parts of a block of outputs
   const size_t parts_;
   const size_t panel_bytes_;
 };
 
+// Rows of x as integer_gemv wants them: in x itself, or copied with zeros behind the last column.
+struct PaddedRows {
+  PaddedRows(size_t m, size_t k, const uint8_t* x)
+      : stride(divide_up(k, kTileLanes) * kTileLanes),
+        rows(x),
+        scratch(stride == k ? 0 : divide_up(m * stride, sizeof(float))) {
+    if (stride == k) return;
+    auto* const copy = reinterpret_cast<uint8_t*>(scratch.data());
+    for (size_t p = 0; p < m; ++p)
+      std::fill(std::copy_n(x + p * k, k, copy + p * stride), copy + (p + 1) * stride, uint8_t{0});
+    rows = copy;
+  }
+  size_t stride;
+  const uint8_t* rows;
+  Scratch scratch;
+};
+
+void multiply_few(const IntegerLayer& layer, size_t m, const uint8_t* x, const IntegerOutput& output,
+                  const Parallel& parallel) {
+  const PaddedRows padded(m, layer.weight.columns, x);
+  const size_t blocks = output_blocks(layer.weight), products = m * kLanes * layer.weight.columns;
+  const size_t at_once = std::max<size_t>(1, kFewTaskProducts / products);
+  parallel(divide_up(blocks, at_once), [&](size_t task) {
+    OutputOperands operands;
+    for (size_t i = task * at_once; i < std::min(blocks, (task + 1) * at_once); ++i) {
+      const OutputBlock block = output_block(layer.weight, i);
+      copy_operands(layer, block, &operands);
+      for (size_t p = 0; p < m; p += kIntegerGemvRows)
+        layer.multiply_few.run(layer.weight.tiles, block.panel, std::min(kIntegerGemvRows, m - p),
+                               padded.rows + p * padded.stride, padded.stride,
+                               results_of(layer, block, operands, output, p));
+    }
+  });
+}
+
 }  // namespace
 
 void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
                        const IntegerOutput& output, const Parallel& parallel) {
+  const size_t m = geometry.batch * static_cast<size_t>(geometry.output[0] * geometry.output[1]);
+  if (m <= layer.few_rows && is_product(geometry)) return multiply_few(layer, m, x, output, parallel);
   IntegerProduct(layer, geometry, x, output).run(parallel);
 }
 

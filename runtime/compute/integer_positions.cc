@@ -20,10 +20,6 @@ size_t part_of(size_t size, size_t most) {
   return size == 0 ? 1 : divide_up(size, divide_up(size, std::max<size_t>(1, most)));
 }
 
-bool is_single(const IntegerGeometry& g) {
-  return !g.is_padded && g.kernel[0] * g.kernel[1] == 1 && g.strides[0] * g.strides[1] == 1;
-}
-
 // All pixels in one row.
 IntegerGeometry in_one_row(IntegerGeometry g) {
   g.input = g.output = {1, static_cast<int64_t>(g.batch) * g.output[0] * g.output[1]};
@@ -42,7 +38,13 @@ inline void copy_patch(PatchRuns runs, const uint8_t* from, uint8_t* patch) {
     for (size_t j = 0; j < runs.bytes; j += kStep) std::memcpy(patch + j, from + j, kStep);
 }
 
+bool has_single_pixels(const IntegerGeometry& g) {
+  return !g.is_padded && g.kernel[0] * g.kernel[1] == 1 && g.strides[0] * g.strides[1] == 1;
+}
+
 }  // namespace
+
+bool is_product(const IntegerGeometry& g) { return has_single_pixels(g) && g.channels == g.group_channels; }
 
 IntegerGeometry geometry_of_product(size_t m, size_t k) {
   const std::array<int64_t, 2> pixels = {static_cast<int64_t>(m), 1}, one = {1, 1};
@@ -68,7 +70,7 @@ IntegerGeometry geometry_of(const Convolution& convolution, const ConvolutionSiz
 IntegerPositions::IntegerPositions(const IntegerGeometry& geometry, const uint8_t* x, uint8_t x_zero_point,
                                    size_t most)
     : reading_(choose_reading(geometry)),
-      geometry_(reading_ == Reading::direct && is_single(geometry) ? in_one_row(geometry) : geometry),
+      geometry_(reading_ == Reading::direct && has_single_pixels(geometry) ? in_one_row(geometry) : geometry),
       x_(x),
       x_zero_point_(x_zero_point) {
   choose_block(most);

@@ -21,6 +21,9 @@ struct IntegerGeometry {
 IntegerGeometry geometry_of_product(size_t m, size_t k);
 IntegerGeometry geometry_of(const Convolution& convolution, const ConvolutionSizes& sizes);
 
+// Whether x is a matrix of rows of k bytes, one for each position of y.
+bool is_product(const IntegerGeometry& geometry);
+
 // Output positions [first_row, + rows) x [first_column, + columns) of one image.
 struct PositionBlock {
   size_t image, first_row, rows, first_column, columns;

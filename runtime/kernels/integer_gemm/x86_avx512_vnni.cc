@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/integer_gemm/integer_gemm.h"
+#include "kernels/integer_gemm/x86_avx512_vnni_dots.h"
 #include "kernels/integer_gemm/x86_avx512_vnni_results.h"
 
 namespace qc {
@@ -16,21 +17,6 @@ constexpr size_t kMaxVectors = 4;
 
 // The most rows whose sums leave room for weights and x among the 32 registers.
 constexpr size_t kMostRows[] = {16, 14, 9, 7};
-
-// sum += the dot product of four bytes of x with four weights of each lane. Not the intrinsic: around it the
-// compiler copies sums from register to register.
-inline void add_dots(__m512i& sum, __m512i x, __m512i w) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
-}
-inline void add_dots_from(__m512i& sum, __m512i x, const int8_t* w) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "m"(*reinterpret_cast<const __m512i*>(w)));
-}
-
-inline __m512i broadcast(const uint8_t* x) {
-  int32_t four;
-  __builtin_memcpy(&four, x, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
 
 // One step: four columns. The last of four vectors of weights is read where it is used: with 28 sums there
 // is no register for it. `x[j]` is row 3 j: three rows share a pointer.

@@ -7,28 +7,10 @@
 #include <cstdint>
 
 #include "kernels/integer_gemm/integer_gemm.h"
+#include "kernels/integer_gemm/x86_avx512_vnni_dots.h"
 
 namespace qc {
 namespace {
-
-constexpr size_t kLanes = 16;
-
-// An index that is a constant: sums that a loop goes through would not stay in registers.
-template <size_t index>
-struct Constant {
-  static constexpr size_t value = index;
-};
-#define QC_UNROLLED __attribute__((always_inline))
-template <size_t first, size_t end, typename Body>
-QC_UNROLLED inline void unroll(const Body& body) {
-  if constexpr (first < end) {
-    body(Constant<first>());
-    unroll<first + 1, end>(body);
-  }
-}
-
-template <size_t rows, size_t vectors>
-using Sums = __m512i[rows][vectors];
 
 // What the results of a tile share, in registers. `y` and `residual` are at its first row.
 struct Epilogue {
