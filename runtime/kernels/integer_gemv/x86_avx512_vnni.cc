@@ -23,7 +23,7 @@ constexpr size_t kChains = m * vectors >= 8   ? 1
 
 // Only a hint: it never faults, so the address may lie beyond the buffer.
 template <size_t bytes>
-inline void prefetch(const uint8_t* address) {
+QC_UNROLLED inline void prefetch(const uint8_t* address) {
   for (size_t i = 0; i < bytes; i += 64)
     _mm_prefetch(reinterpret_cast<const char*>(address + i), _MM_HINT_T0);
 }
@@ -54,7 +54,7 @@ struct Chains {
 
 // Sums of `vectors` vectors of outputs, whose tiles lie `stride` bytes apart.
 template <size_t bits, size_t m, size_t vectors, typename AnyTable>
-inline void add_tiles(const AnyTable (&table)[vectors], const uint8_t* tile, size_t stride, const uint8_t* x,
+QC_UNROLLED inline void add_tiles(const AnyTable (&table)[vectors], const uint8_t* tile, size_t stride, const uint8_t* x,
                       size_t x_stride, Chains<m, vectors>& chains) {
   constexpr size_t kTileBytes = 32 * bits;
   const uint8_t* const end = tile + stride;
