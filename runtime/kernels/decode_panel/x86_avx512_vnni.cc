@@ -14,10 +14,11 @@ template <size_t bits, typename AnyTable>
 inline void decode_vector(const AnyTable& table, const uint8_t* tile, size_t tiles, size_t stride,
                           int8_t* panel) {
   for (size_t t = 0; t < tiles; ++t, tile += 32 * bits, panel += kQuarters * stride) {
-    _mm512_store_si512(panel, table.look_up(codes<bits, 0>(tile)));
-    _mm512_store_si512(panel + stride, table.look_up(codes<bits, 1>(tile)));
-    _mm512_store_si512(panel + 2 * stride, table.look_up(codes<bits, 2>(tile)));
-    _mm512_store_si512(panel + 3 * stride, table.look_up(codes<bits, 3>(tile)));
+    const Tile<bits> codes(tile);
+    _mm512_store_si512(panel, table.template weights<0>(codes));
+    _mm512_store_si512(panel + stride, table.template weights<1>(codes));
+    _mm512_store_si512(panel + 2 * stride, table.template weights<2>(codes));
+    _mm512_store_si512(panel + 3 * stride, table.template weights<3>(codes));
   }
 }
 

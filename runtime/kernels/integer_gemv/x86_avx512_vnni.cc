@@ -54,18 +54,18 @@ struct Chains {
 
 // Sums of `vectors` vectors of outputs, whose tiles lie `stride` bytes apart.
 template <size_t bits, size_t m, size_t vectors, typename AnyTable>
-QC_UNROLLED inline void add_tiles(const AnyTable (&table)[vectors], const uint8_t* tile, size_t stride, const uint8_t* x,
-                      size_t x_stride, Chains<m, vectors>& chains) {
+QC_UNROLLED inline void add_tiles(const AnyTable (&table)[vectors], const uint8_t* tile, size_t stride,
+                                  const uint8_t* x, size_t x_stride, Chains<m, vectors>& chains) {
   constexpr size_t kTileBytes = 32 * bits;
   const uint8_t* const end = tile + stride;
   for (; tile < end; tile += kTileBytes, x += kLanes) {
     unroll<0, vectors>([&](auto v)
                            QC_UNROLLED { prefetch<kTileBytes>(tile + v.value * stride + kPrefetchBytes); });
+    const Tile<bits> codes[2] = {Tile<bits>(tile), Tile<bits>(tile + (vectors - 1) * stride)};
     unroll<0, kQuarters>([&](auto q) QC_UNROLLED {
       __m512i w[vectors];
-      unroll<0, vectors>([&](auto v) QC_UNROLLED {
-        w[v.value] = table[v.value].look_up(codes<bits, q.value>(tile + v.value * stride));
-      });
+      unroll<0, vectors>(
+          [&](auto v) QC_UNROLLED { w[v.value] = table[v.value].template weights<q.value>(codes[v.value]); });
       unroll<0, m>([&](auto p) QC_UNROLLED {
         const __m512i four = broadcast(x + p.value * x_stride + q.value * 4);
         unroll<0, vectors>([&](auto v) QC_UNROLLED {
