@@ -17,6 +17,25 @@ constexpr size_t kLanes = kTileLanes * kPanelVectors;
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 
+// Panels of runs that are no multiple of four columns: each run begins with a new dword in each lane, and
+// behind its last column the weights are zero.
+void pad_runs(size_t lanes, size_t runs, size_t run, const int8_t* decoded, int8_t* panel) {
+  for (size_t column = 0; column < runs * run; column += run) {
+    for (size_t done = 0; done < run; done += 4, panel += lanes * 4) {
+      const size_t first = column + done, shift = first % 4 * 8, present = std::min<size_t>(4, run - done);
+      const uint32_t mask = static_cast<uint32_t>((uint64_t{1} << present * 8) - 1);
+      const bool crosses = first % 4 + present > 4;  // into the next dword
+      for (size_t i = 0; i < lanes; ++i) {
+        uint32_t low, high = 0;
+        std::memcpy(&low, decoded + (first / 4 * lanes + i) * 4, 4);
+        if (crosses) std::memcpy(&high, decoded + ((first / 4 + 1) * lanes + i) * 4, 4);
+        const auto joined = static_cast<uint32_t>((uint64_t{high} << 32 | low) >> shift) & mask;
+        std::memcpy(panel + i * 4, &joined, 4);
+      }
+    }
+  }
+}
+
 // One call of multiply_integers. A part is some blocks of positions of one block of outputs.
 class IntegerProduct {
  public:
@@ -27,7 +46,8 @@ class IntegerProduct {
         positions_(geometry, x, layer.weight.x_zero_point, most_positions(layer)),
         runs_(std::max<size_t>(1, positions_.blocks() / blocks_in_part(layer))),
         parts_(output_blocks(layer.weight) * runs_),
-        panel_bytes_(divide_up(layer.weight.columns, kTileLanes) * kTileLanes * kLanes) {}
+        decoded_bytes_(divide_up(layer.weight.columns, kTileLanes) * kTileLanes * kLanes),
+        panel_bytes_(decoded_bytes_ + padded_bytes(positions_)) {}
 
   void run(const Parallel& parallel) const {
     if (positions_.blocks() == 0) return;
@@ -54,6 +74,11 @@ class IntegerProduct {
     return std::max<size_t>(1, most_positions(layer) / positions_.positions());
   }
 
+  static size_t padded_bytes(const IntegerPositions& positions) {
+    const size_t run = positions.run_columns();
+    return run % 4 == 0 ? 0 : positions.runs() * divide_up(run, 4) * 4 * kLanes;
+  }
+
   void run_parts(size_t first, size_t end) const {
     const Scratch scratch(
         divide_up(panel_bytes_ + sizeof(OutputOperands) + positions_.scratch_bytes(), sizeof(float)));
@@ -70,17 +95,11 @@ class IntegerProduct {
   }
 
   void prepare(const OutputBlock& block, int8_t* panel) const {
-    layer_.decode.run(layer_.weight.tiles, block.panel, panel);
-    clear_padding(block, panel);
+    const size_t run = positions_.run_columns();
+    int8_t* const decoded = run % 4 == 0 ? panel : panel + panel_bytes_ - decoded_bytes_;
+    layer_.decode.run(layer_.weight.tiles, block.panel, decoded);
+    if (run % 4 != 0) pad_runs(block.vectors * kTileLanes, positions_.runs(), run, decoded, panel);
     copy_operands(layer_, block, operands(panel));
-  }
-
-  // Rows of x are padded to a multiple of four bytes with anything: the weights there are none.
-  void clear_padding(const OutputBlock& block, int8_t* panel) const {
-    const size_t columns = layer_.weight.columns, lanes = block.vectors * kTileLanes;
-    int8_t* const last = panel + columns / 4 * lanes * 4;
-    if (columns % 4 == 0) return;
-    for (size_t i = 0; i < lanes; ++i) std::fill(last + i * 4 + columns % 4, last + i * 4 + 4, int8_t{0});
   }
 
   void run_part(const OutputBlock& block, size_t run, int8_t* panel) const {
@@ -111,7 +130,8 @@ class IntegerProduct {
   const IntegerPositions positions_;
   const size_t runs_;  // parts of a block of outputs
   const size_t parts_;
-  const size_t panel_bytes_;
+  const size_t decoded_bytes_;
+  const size_t panel_bytes_;  // with those of its padded runs
 };
 
 // Rows of x as integer_gemv wants them: in x itself, or copied with zeros behind the last column.

@@ -9,7 +9,7 @@ namespace {
 constexpr size_t kBandBytes = size_t{96} << 10;  // stays in the second-level cache beside the weights
 constexpr size_t kPatchesBytes = size_t{12} << 10;
 constexpr size_t kAlignment = 64;
-constexpr size_t kStep = 16;  // bytes that copy_patch moves at once: it reads and writes so far beyond a run
+constexpr size_t kSlack = 16;  // behind a copy: runs are read to a multiple of four bytes
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 size_t aligned(size_t bytes) { return divide_up(bytes, kAlignment) * kAlignment; }
@@ -27,17 +27,6 @@ IntegerGeometry in_one_row(IntegerGeometry g) {
   return g;
 }
 
-struct PatchRuns {
-  size_t count, bytes, pitch;
-};
-
-// In whole steps: what goes too far is overwritten by the next run or patch, or lies in the space behind the
-// last.
-inline void copy_patch(PatchRuns runs, const uint8_t* from, uint8_t* patch) {
-  for (; runs.count > 0; --runs.count, from += runs.pitch, patch += runs.bytes)
-    for (size_t j = 0; j < runs.bytes; j += kStep) std::memcpy(patch + j, from + j, kStep);
-}
-
 bool has_single_pixels(const IntegerGeometry& g) {
   return !g.is_padded && g.kernel[0] * g.kernel[1] == 1 && g.strides[0] * g.strides[1] == 1;
 }
@@ -47,7 +36,7 @@ bool has_single_pixels(const IntegerGeometry& g) {
 bool is_product(const IntegerGeometry& g) { return has_single_pixels(g) && g.channels == g.group_channels; }
 
 IntegerGeometry geometry_of_product(size_t m, size_t k) {
-  const std::array<int64_t, 2> pixels = {static_cast<int64_t>(m), 1}, one = {1, 1};
+  const std::array<int64_t, 2> pixels = {1, static_cast<int64_t>(m)}, one = {1, 1};
   return {1, k, k, pixels, pixels, one, one, one, {0, 0}, false};
 }
 
@@ -70,7 +59,7 @@ IntegerGeometry geometry_of(const Convolution& convolution, const ConvolutionSiz
 IntegerPositions::IntegerPositions(const IntegerGeometry& geometry, const uint8_t* x, uint8_t x_zero_point,
                                    size_t most)
     : reading_(choose_reading(geometry)),
-      geometry_(reading_ == Reading::direct && has_single_pixels(geometry) ? in_one_row(geometry) : geometry),
+      geometry_(has_single_pixels(geometry) ? in_one_row(geometry) : geometry),
       x_(x),
       x_zero_point_(x_zero_point) {
   choose_block(most);
@@ -82,8 +71,7 @@ IntegerPositions::Reading IntegerPositions::choose_reading(const IntegerGeometry
   const bool whole_dwords = g.group_channels % 4 == 0;
   const bool is_dilated = (g.kernel[0] > 1 && g.dilations[0] > 1) || (g.kernel[1] > 1 && g.dilations[1] > 1);
   if (whole_dwords && !g.is_padded) return Reading::direct;
-  if (is_dilated) return Reading::gathered;
-  return whole_dwords ? Reading::band : Reading::patches;
+  return is_dilated ? Reading::gathered : Reading::band;
 }
 
 // Whole rows if they fit; what is copied fits kBandBytes, if one position does.
@@ -93,8 +81,7 @@ void IntegerPositions::choose_block(size_t most) {
     const size_t kernel = as_size(geometry_.kernel[axis]), stride = as_size(geometry_.strides[axis]);
     return size < kernel ? 1 : (size - kernel) / stride + 1;
   };
-  const bool copies = reading_ == Reading::band || reading_ == Reading::patches;
-  const size_t pixels = copies ? kBandBytes / geometry_.group_channels : SIZE_MAX;
+  const size_t pixels = reading_ == Reading::band ? kBandBytes / geometry_.group_channels : SIZE_MAX;
   columns_ = part_of(all_columns, std::min(most, fitting(pixels / as_size(geometry_.kernel[0]), 1)));
   const size_t row_pixels = pixels / pixels_of(columns_, 1);
   rows_ = part_of(all_rows, std::min(std::max<size_t>(1, most / columns_), fitting(row_pixels, 0)));
@@ -108,13 +95,8 @@ PositionBlock IntegerPositions::block_at(size_t index) const {
           std::min(columns_, as_size(geometry_.output[1]) - first_column)};
 }
 
-size_t IntegerPositions::columns() const {
-  return as_size(geometry_.kernel[0]) * as_size(geometry_.kernel[1]) * geometry_.group_channels;
-}
-size_t IntegerPositions::patch_bytes() const { return divide_up(columns(), 4) * 4; }
-
 size_t IntegerPositions::patches_at_once() const {
-  return std::min(rows_ * columns_, std::max(kStep, kPatchesBytes / patch_bytes()));
+  return std::min(rows_ * columns_, std::max<size_t>(16, kPatchesBytes / run_bytes()));
 }
 
 // Pixels of a band; its kernel is not dilated.
@@ -123,23 +105,27 @@ size_t IntegerPositions::pixels_of(size_t outputs, size_t axis) const {
 }
 
 size_t IntegerPositions::band_bytes() const {
-  if (reading_ != Reading::band && reading_ != Reading::patches) return 0;
-  return aligned(pixels_of(rows_, 0) * pixels_of(columns_, 1) * geometry_.group_channels + kStep);
+  if (reading_ != Reading::band) return 0;
+  return aligned(pixels_of(rows_, 0) * pixels_of(columns_, 1) * geometry_.group_channels + kSlack);
 }
 
 // Neighbouring pixels of the kernel are one run where they are neighbours in memory.
 size_t IntegerPositions::runs() const {
-  if (reading_ == Reading::patches || reading_ == Reading::gathered) return 1;
+  if (reading_ == Reading::gathered) return 1;
   const bool merged = reading_ == Reading::band ||
                       (geometry_.group_channels == geometry_.channels && geometry_.dilations[1] == 1);
   return as_size(geometry_.kernel[0]) * (merged ? 1 : as_size(geometry_.kernel[1]));
 }
 
-// Offsets, then the band, then patches.
+size_t IntegerPositions::run_columns() const {
+  return as_size(geometry_.kernel[0]) * as_size(geometry_.kernel[1]) * geometry_.group_channels / runs();
+}
+size_t IntegerPositions::run_bytes() const { return divide_up(run_columns(), 4) * 4; }
+
+// Offsets, then the band or patches.
 size_t IntegerPositions::scratch_bytes() const {
-  const bool has_patches = reading_ == Reading::patches || reading_ == Reading::gathered;
   return aligned(runs() * sizeof(size_t)) + band_bytes() +
-         (has_patches ? patches_at_once() * patch_bytes() + kStep : 0);
+         (reading_ == Reading::gathered ? patches_at_once() * run_bytes() : 0);
 }
 
 size_t IntegerPositions::y_position(const PositionBlock& block, size_t in_block) const {
@@ -154,8 +140,7 @@ void IntegerPositions::for_each_part(size_t index, size_t group, uint8_t* scratc
   const PositionBlock block = block_at(index);
   auto* const offsets = reinterpret_cast<size_t*>(scratch);
   uint8_t* const band = scratch + aligned(runs() * sizeof(size_t));
-  if (reading_ == Reading::patches || reading_ == Reading::gathered)
-    return multiply_patches(block, group, scratch, multiply);
+  if (reading_ == Reading::gathered) return multiply_patches(block, group, scratch, multiply);
   const bool is_band = reading_ == Reading::band;
   const size_t pixel_bytes = is_band ? g.group_channels : g.channels;
   const size_t row_pitch = (is_band ? pixels_of(block.columns, 1) : as_size(g.input[1])) * pixel_bytes;
@@ -169,7 +154,7 @@ void IntegerPositions::for_each_part(size_t index, size_t group, uint8_t* scratc
   }
   fill_offsets(row_pitch, pixel_bytes, offsets);
   const IntegerRows rows = {first,   block.columns, as_size(g.strides[1]) * pixel_bytes,
-                            offsets, runs(),        columns() / runs()};
+                            offsets, runs(),        run_bytes()};
   multiply_rows(block, rows, row_pitch * as_size(g.strides[0]), multiply);
 }
 
@@ -190,19 +175,13 @@ void IntegerPositions::fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t
 void IntegerPositions::multiply_patches(const PositionBlock& block, size_t group, uint8_t* scratch,
                                         const MultiplyRows& multiply) const {
   auto* const offsets = reinterpret_cast<size_t*>(scratch);
-  uint8_t* const band = scratch + aligned(sizeof(size_t));
-  uint8_t* const patches = band + band_bytes();
-  const size_t all = block.rows * block.columns, bytes = patch_bytes();
+  uint8_t* const patches = scratch + aligned(sizeof(size_t));
+  const size_t all = block.rows * block.columns, bytes = run_bytes();
   const size_t run = block.columns == as_size(geometry_.output[1]) ? all : block.columns;
-  if (reading_ == Reading::patches) copy_band(block, group, band);
   offsets[0] = 0;
   for (size_t first = 0; first < all;) {
     const size_t count = std::min(patches_at_once(), run - first % run);
-    if (reading_ == Reading::patches) {
-      copy_patches(block, band, first, count, patches);
-    } else {
-      for (size_t p = 0; p < count; ++p) gather_patch(block, first + p, group, patches + p * bytes);
-    }
+    for (size_t p = 0; p < count; ++p) gather_patch(block, first + p, group, patches + p * bytes);
     multiply({patches, count, bytes, offsets, 1, bytes}, y_position(block, first));
     first += count;
   }
@@ -237,20 +216,6 @@ void IntegerPositions::copy_pixels(size_t image, int64_t row, int64_t first, int
   to += as_size(begin) * bytes;
   if (bytes == g.channels) return static_cast<void>(std::memcpy(to, from, as_size(end - begin) * bytes));
   for (int64_t i = begin; i < end; ++i, from += g.channels, to += bytes) std::memcpy(to, from, bytes);
-}
-
-// Patches of positions [first, + count) of a block.
-void IntegerPositions::copy_patches(const PositionBlock& block, const uint8_t* band, size_t first,
-                                    size_t count, uint8_t* patches) const {
-  const size_t pixel = geometry_.group_channels, pitch = pixels_of(block.columns, 1) * pixel;
-  const PatchRuns runs = {as_size(geometry_.kernel[0]), as_size(geometry_.kernel[1]) * pixel, pitch};
-  const size_t down = as_size(geometry_.strides[0]) * pitch, across = as_size(geometry_.strides[1]) * pixel;
-  size_t row = first / block.columns, column = first % block.columns;
-  const size_t bytes = patch_bytes();
-  for (; count > 0; --count, patches += bytes) {
-    copy_patch(runs, band + row * down + column * across, patches);
-    if (++column == block.columns) column = 0, ++row;
-  }
 }
 
 void IntegerPositions::gather_patch(const PositionBlock& block, size_t in_block, size_t group,

@@ -11,7 +11,7 @@
 
 namespace qc {
 
-// The sizes of one call. A product of m rows is a convolution of m x 1 pixels by a kernel of one.
+// The sizes of one call. A product of m rows is a convolution of m pixels by a kernel of one.
 struct IntegerGeometry {
   size_t batch, channels, group_channels;
   std::array<int64_t, 2> input, output, kernel, strides, dilations, pads;
@@ -41,6 +41,11 @@ class IntegerPositions {
   size_t positions() const { return rows_ * columns_; }  // of a block that is not cut short
   size_t scratch_bytes() const;
 
+  // The columns of the weight are cut into so many runs of so many; each is padded to a multiple of four
+  // bytes, whatever these are.
+  size_t runs() const;
+  size_t run_columns() const;
+
   // Calls `multiply` until all positions of a block are done, for a group of channels. `scratch` has
   // scratch_bytes(), aligned to 64.
   void for_each_part(size_t block, size_t group, uint8_t* scratch, const MultiplyRows& multiply) const;
@@ -49,17 +54,14 @@ class IntegerPositions {
   enum class Reading {
     direct,    // from x itself
     band,      // from a copy of the block's part of x, with its pads
-    patches,   // from rows of k bytes, padded to a multiple of four, that are copied from a band
-    gathered,  // from such rows, copied from x
+    gathered,  // from rows of k bytes, one for each position, that are copied from x
   };
 
   static Reading choose_reading(const IntegerGeometry& geometry);
   void choose_block(size_t most);
   PositionBlock block_at(size_t index) const;
-  size_t columns() const;  // k
-  size_t patch_bytes() const;
+  size_t run_bytes() const;
   size_t patches_at_once() const;
-  size_t runs() const;
   size_t band_bytes() const;
   size_t pixels_of(size_t outputs, size_t axis) const;
   size_t y_position(const PositionBlock& block, size_t in_block) const;
@@ -71,8 +73,6 @@ class IntegerPositions {
   void fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t* offsets) const;
   void copy_band(const PositionBlock& block, size_t group, uint8_t* band) const;
   void copy_pixels(size_t image, int64_t row, int64_t first, int64_t count, size_t group, uint8_t* to) const;
-  void copy_patches(const PositionBlock& block, const uint8_t* band, size_t first, size_t count,
-                    uint8_t* patches) const;
   void gather_patch(const PositionBlock& block, size_t in_block, size_t group, uint8_t* patch) const;
 
   Reading reading_;
