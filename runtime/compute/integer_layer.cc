@@ -55,7 +55,8 @@ float largest_value(const IntegerWeight& weight) {
 }
 
 // Many large codebooks are decoded one by one, so only once.
-size_t choose_few_rows(const IntegerWeight& weight) {
+size_t choose_few_rows(const IntegerWeight& weight, const IntegerGemv& kernel) {
+  if (kernel.run == integer_gemv_scalar) return 0;
   const bool one_per_vector = weight.tiles.codebook == nullptr ||
                               weight.tiles.outputs_per_codebook % kTileLanes == 0 ||
                               weight.tiles.outputs_per_codebook == weight.outputs;
@@ -69,7 +70,7 @@ IntegerLayer make_integer_layer(const IntegerWeight& weight, Isa isa) {
                         get_decode_panel(isa),
                         get_integer_gemm(isa),
                         get_integer_gemv(isa),
-                        choose_few_rows(weight),
+                        choose_few_rows(weight, get_integer_gemv(isa)),
                         largest_value(weight),
                         {}};
   if (weight.x_zero_point == 0) {
