@@ -20,6 +20,7 @@ class Samples:
         self._next = 0
 
     def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next sample, or None."""
         first = self._next
         self._next += 1
         count = len(next(iter(self._arrays.values())))

@@ -1,6 +1,6 @@
 """Whole networks against their rivals: one image, interleaved; writes docs/results/networks.md and .json.
 
-    python bench/networks.py [--networks resnet18,resnet20] [--threads 1] [--rivals PYTHON] [--output docs/results/networks]
+    python bench/networks.py [--networks resnet18,resnet20] [--rivals PYTHON] [--output docs/results/networks]
 
 Random weights of the right shapes: what is measured is time, memory and bytes. PYTHON is that of an environment with
 the packages of rivals (`pip install "qcompile[bench]"`); a rival that is not there is left out, and the table says why.

@@ -146,6 +146,20 @@ WeightClaim Node::weight_claim() const {
   return claim;
 }
 
+IntegerWeightClaim Node::integer_weight_claim() const {
+  IntegerWeightClaim claim;
+  claim.format_version = attribute("format_version");
+  claim.bits = attribute("bits");
+  claim.x_zero_point = attribute("x_zero_point");
+  claim.x_bits = attribute("x_bits");
+  claim.weight_shape = attribute_array("weight_shape");
+  claim.indices = operand(1);
+  claim.codebook = operand(2);
+  claim.scale = operand(3);
+  claim.bias = operand(4);
+  return claim;
+}
+
 CodeRange Node::code_range() const {
   CodeRange range;
   refuse_if(check_code_range(attribute("y_min"), attribute("y_max"), &range));

@@ -46,9 +46,10 @@ void check_quantize(const char* name, quantize_input_fn kernel, Random& random, 
   const size_t pitch = positions + uniform(random, 0, 1) * 3;
   const CodeRange range = random_range(random);
   const bool plain = uniform(random, 0, 1) == 0;
-  const float scale = plain ? 1.0f : normal_floats(random, 1)[0],
-              bias = plain ? 0.0f : normal_floats(random, 1)[0];
-  const ImageToQuantize image = {positions, channels, pitch, scale, bias, range.least, range.most};
+  Guarded<float> scale(plain ? std::vector<float>(channels, 1.0f) : normal_floats(random, channels), flush);
+  Guarded<float> bias(plain ? std::vector<float>(channels, 0.0f) : normal_floats(random, channels), flush);
+  const ImageToQuantize image = {positions,   channels,    pitch,     scale.data(),
+                                 bias.data(), range.least, range.most};
   const size_t size = channels == 0 || positions == 0 ? 0 : (channels - 1) * pitch + positions;
   const std::vector<float> x = awkward_floats(random, size);
   Guarded<float> guarded_x(x, flush);
@@ -56,7 +57,7 @@ void check_quantize(const char* name, quantize_input_fn kernel, Random& random, 
   kernel(image, guarded_x.data(), y.data());
   for (size_t p = 0; p < positions; ++p)
     for (size_t c = 0; c < channels; ++c)
-      expect(y.data()[p * channels + c] == plain_code(x[c * pitch + p] * scale + bias, range),
+      expect(y.data()[p * channels + c] == plain_code(x[c * pitch + p] * scale.data()[c] + bias.data()[c], range),
              std::string(name) + ", " + std::to_string(channels) + " channels, x " +
                  std::to_string(x[c * pitch + p]));
   ++checked;
@@ -228,7 +229,8 @@ void check_pooled_images(Random& random, Isa isa) {
 void check_tasks(Random& random, Isa isa) {
   const QuantizeInput quantize = get_quantize_input(isa);
   for (size_t positions : {1000, 50000, 200001}) {
-    const ImageToQuantize image = {positions, 3, positions, 10.0f, 100.0f, 0, 255};
+    constexpr float kScales[] = {10.0f, 20.0f, 30.0f}, kBiases[] = {100.0f, 110.0f, 120.0f};
+    const ImageToQuantize image = {positions, 3, positions, kScales, kBiases, 0, 255};
     const std::vector<float> x = normal_floats(random, 2 * 3 * positions);
     std::vector<uint8_t> found(x.size()), wanted(x.size());
     quantize_images(quantize, image, 2, x.data(), found.data(), run_tasks_backwards);

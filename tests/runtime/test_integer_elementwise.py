@@ -23,17 +23,18 @@ def isa(request, monkeypatch):
     return request.param
 
 
-def model(op_type: str, inputs: dict[str, type], table: Array | None = None, **attributes: Any) -> bytes:
-    """A node named ``layer`` with graph ``inputs`` of these types, and perhaps an initializer ``table``; an attribute
-    that is None is left out."""
-    names = [*inputs, *([] if table is None else ["table"])]
+def model(op_type: str, inputs: dict[str, type], *stored: Array, **attributes: Any) -> bytes:
+    """A node named ``layer`` with graph ``inputs`` of these types, then initializers ``stored``; an attribute that is
+    None is left out."""
+    constants = {f"stored{i}": array for i, array in enumerate(stored)}
+    names = [*inputs, *constants]
     present = {name: value for name, value in attributes.items() if value is not None}
     node = helper.make_node(op_type, names, ["y"], name="layer", domain=ops.DOMAIN, **present)
     values = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), None)
         for name, kind in inputs.items()
     ]
-    initializers = [] if table is None else [numpy_helper.from_array(table, "table")]
+    initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     output = helper.make_tensor_value_info("y", onnx.TensorProto.UINT8, None)
     graph = helper.make_graph([node], "g", values, [output], initializers)
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ops.DOMAIN, 1)]
@@ -52,6 +53,11 @@ def codes(random: np.random.Generator, *shape: int) -> Array:
     return random.integers(0, 256, shape).astype(np.uint8)
 
 
+def affine(channels: int, scale: float, bias: float) -> tuple[Array, Array]:
+    """The same scale and bias for each channel."""
+    return np.full(channels, scale, np.float32), np.full(channels, bias, np.float32)
+
+
 QUANTIZED = [(2, 3, 20, 19), (1, 1, 28, 28), (1, 4, 7, 9), (3, 5, 11), (1, 67, 3, 3), (4, 10), (0, 3, 8, 8), (2, 0, 4)]
 
 
@@ -60,9 +66,10 @@ QUANTIZED = [(2, 3, 20, 19), (1, 1, 28, 28), (1, 4, 7, 9), (3, 5, 11), (1, 67, 3
 def test_quantize_input_equals_numpy(isa, shape, y_min, y_max):
     random = np.random.default_rng(shape)
     x = (random.standard_normal(shape) * 3).astype(np.float32)
-    attributes = {"scale": 31.7, "bias": 127.3, "y_min": y_min, "y_max": y_max}
-    wanted = integer_ops.quantize_input(x, **attributes)
-    assert_codes(model("QuantizeInput", {"x": np.float32}, **attributes), {"x": x}, wanted)
+    scale, bias = ((value + np.arange(shape[1])).astype(np.float32) for value in (31.7, 127.3))
+    limits = {"y_min": y_min, "y_max": y_max}
+    wanted = integer_ops.quantize_input(x, scale, bias, **limits)
+    assert_codes(model("QuantizeInput", {"x": np.float32}, scale, bias, **limits), {"x": x}, wanted)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -71,15 +78,15 @@ def test_quantize_input_of_awkward_floats(isa, channels, y_min, y_max):
     awkward = [np.nan, -np.nan, np.inf, -np.inf, 3.4e38, -3.4e38, 2.0**31, -(2.0**31), 2.0**63, 1e-45, -0.0]
     ties = [*(np.arange(-4, 260) + 0.5), 8388607.5, -0.5, 254.49998, 255.49998]
     x = np.resize(np.array([*awkward, *ties], np.float32), (2, channels, 3, 101))
-    attributes = {"scale": 1.0, "bias": 0.0, "y_min": y_min, "y_max": y_max}
+    limits = {"y_min": y_min, "y_max": y_max}
     with np.errstate(over="ignore", invalid="ignore"):
-        wanted = integer_ops.quantize_input(x, **attributes)
-    assert_codes(model("QuantizeInput", {"x": np.float32}, **attributes), {"x": x}, wanted)
+        wanted = integer_ops.quantize_input(x, *affine(channels, 1.0, 0.0), **limits)
+    assert_codes(model("QuantizeInput", {"x": np.float32}, *affine(channels, 1.0, 0.0), **limits), {"x": x}, wanted)
 
 
 def test_quantize_input_rounds_ties_to_even(isa):
     x = np.array([0.5, 1.5, 2.5, 3.5, 253.5, 254.5], np.float32).reshape(1, 1, 6)
-    packed = model("QuantizeInput", {"x": np.float32}, scale=1.0, bias=0.0, y_min=0, y_max=255)
+    packed = model("QuantizeInput", {"x": np.float32}, *affine(1, 1.0, 0.0), **LIMITS)
     assert_codes(packed, {"x": x}, np.array([0, 2, 2, 4, 254, 254], np.uint8).reshape(1, 6, 1))
 
 
@@ -91,7 +98,7 @@ FACTOR = 4097 / 4096
 def test_quantize_input_rounds_the_product_before_the_sum(isa):
     for channels in (1, 3, 5):
         x = np.full((1, channels, 39), 4097, np.float32)
-        packed = model("QuantizeInput", {"x": np.float32}, scale=FACTOR, bias=-4097.5, y_min=0, y_max=255)
+        packed = model("QuantizeInput", {"x": np.float32}, *affine(channels, FACTOR, -4097.5), **LIMITS)
         assert_codes(packed, {"x": x}, np.zeros((1, 39, channels), np.uint8))
 
 
@@ -166,19 +173,18 @@ AFFINE = {"scale": 1.0, "bias": 0.0, **LIMITS}
 SUM = {"a_scale": 1.0, "b_scale": 1.0, "bias": 0.0, **LIMITS}
 POOL = {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]}
 OPERATORS: dict[str, tuple[dict[str, type], dict[str, Any]]] = {
-    "QuantizeInput": ({"x": np.float32}, AFFINE),
     "IntegerGlobalAveragePool": ({"x": np.uint8}, AFFINE),
     "IntegerAdd": ({"a": np.uint8, "b": np.uint8}, SUM),
     "IntegerMaxPool": ({"x": np.uint8}, POOL),
 }
 BROKEN = [
     *((name, {key: None}, f"attribute {key} is missing") for name, (_, all_) in OPERATORS.items() for key in all_),
-    *((name, {"y_min": -1}, "y_min is -1 and y_max 255, wanted 0 <= y_min") for name in list(OPERATORS)[:3]),
-    *((name, {"y_max": 256}, "y_max 256, wanted") for name in list(OPERATORS)[:3]),
-    *((name, {"y_min": 9, "y_max": 8}, "y_min is 9 and y_max 8") for name in list(OPERATORS)[:3]),
-    *((name, {"y_min": 2**32}, "wanted 0 <= y_min") for name in list(OPERATORS)[:3]),
-    *((name, {"bias": float("nan")}, "attribute bias is not finite") for name in list(OPERATORS)[:3]),
-    ("QuantizeInput", {"scale": float("inf")}, "attribute scale is not finite"),
+    *((name, {"y_min": -1}, "y_min is -1 and y_max 255, wanted 0 <= y_min") for name in list(OPERATORS)[:2]),
+    *((name, {"y_max": 256}, "y_max 256, wanted") for name in list(OPERATORS)[:2]),
+    *((name, {"y_min": 9, "y_max": 8}, "y_min is 9 and y_max 8") for name in list(OPERATORS)[:2]),
+    *((name, {"y_min": 2**32}, "wanted 0 <= y_min") for name in list(OPERATORS)[:2]),
+    *((name, {"bias": float("nan")}, "attribute bias is not finite") for name in list(OPERATORS)[:2]),
+    ("IntegerGlobalAveragePool", {"scale": float("inf")}, "attribute scale is not finite"),
     ("IntegerAdd", {"b_scale": float("-inf")}, "attribute b_scale is not finite"),
     ("IntegerAdd", {"a_scale": 1}, "attribute a_scale is missing, wanted a float"),
     ("IntegerAdd", {"y_min": 0.0}, "attribute y_min is missing, wanted an int"),
@@ -219,7 +225,6 @@ def test_table_must_be_an_initializer():
 
 
 REFUSED = [
-    ("QuantizeInput", {}, {"x": np.zeros(5, np.float32)}, r"wanted float32 \[batch, channels, \*spatial\]"),
     ("IntegerAdd", {}, {"a": np.zeros((2, 3), np.uint8), "b": np.zeros((3, 2), np.uint8)}, "wanted the shape of a"),
     ("IntegerAdd", {}, {"a": np.zeros((2, 3), np.uint8), "b": np.zeros(3, np.uint8)}, "wanted the shape of a"),
     ("IntegerGlobalAveragePool", {}, {"x": np.zeros((2, 3), np.uint8)}, "wanted uint8 .batch"),
@@ -243,3 +248,31 @@ def test_an_input_that_does_not_fit_is_refused(op_type, changes, feeds, message)
     session = runtime.session(model(op_type, inputs, **{**attributes, **changes}))
     with pytest.raises(Exception, match=f"layer: .*{message}"):
         session.run(None, feeds)
+
+
+@pytest.mark.parametrize(
+    ("scale", "bias", "limits", "message"),
+    [
+        (np.ones(3, np.float32), np.ones(2, np.float32), LIMITS, "wanted the same"),
+        (np.ones((1, 3), np.float32), np.ones((1, 3), np.float32), LIMITS, r"scale is .* wanted float32 \[channels\]"),
+        (np.ones(3, np.float32), np.full(3, np.nan, np.float32), LIMITS, "bias.* not finite"),
+        (np.full(3, np.inf, np.float32), np.ones(3, np.float32), LIMITS, "scale.* not finite"),
+        (np.ones(3, np.float32), np.ones(3, np.float32), {"y_min": 0}, "attribute y_max is missing"),
+        (np.ones(3, np.float32), np.ones(3, np.float32), {"y_min": 9, "y_max": 8}, "y_min is 9 and y_max 8"),
+    ],
+)
+def test_a_broken_quantize_input_is_an_error_that_names_it(scale, bias, limits, message):
+    with pytest.raises(QCompileError, match=f"layer: .*{message}"):
+        runtime.session(model("QuantizeInput", {"x": np.float32}, scale, bias, **limits))
+
+
+def test_scales_of_quantize_input_must_be_initializers():
+    with pytest.raises(QCompileError, match="layer: scale must be an initializer"):
+        runtime.session(model("QuantizeInput", {"x": np.float32, "s": np.float32, "b": np.float32}, **LIMITS))
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 4, 2), (3, 1)])
+def test_quantize_input_refuses_other_channels(shape):
+    session = runtime.session(model("QuantizeInput", {"x": np.float32}, *affine(3, 1.0, 0.0), **LIMITS))
+    with pytest.raises(Exception, match=r"layer: x is .*wanted float32 \[batch, 3, \*spatial\]"):
+        session.run(None, {"x": np.zeros(shape, np.float32)})

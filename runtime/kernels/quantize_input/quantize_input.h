@@ -1,11 +1,12 @@
-// y[p * channels + c] = code(x[c * pitch + p] * scale + bias)
+// y[p * channels + c] = code(x[c * pitch + p] * scale[c] + bias[c])
 //
 // for p in [0, positions), c in [0, channels): floats of an image, channel by channel, become codes whose
 // channels are neighbours. code(v) is v rounded, ties to even, and cut to [least, most]; NaN gives least. The
 // product is rounded, then the sum.
 //
-//   x      may be any floats; only those that the formula names are read
-//   y      may not overlap x
+//   x            may be any floats; only those that the formula names are read
+//   scale, bias  [channels]
+//   y            may not overlap x
 //
 // Any sizes, including 0. No alignment is needed. Does not allocate.
 #pragma once
@@ -17,7 +18,7 @@ namespace qc {
 
 struct ImageToQuantize {
   size_t positions, channels, pitch;
-  float scale, bias;
+  const float *scale, *bias;
   uint8_t least, most;
 };
 

@@ -13,7 +13,7 @@ inline void quantize(ImageToQuantize image, const float* __restrict x, uint8_t* 
   for (size_t p = 0; p < image.positions; ++p)
     for (size_t c = 0; c < channels; ++c)
       y[p * channels + c] =
-          code_of(x[c * image.pitch + p] * image.scale + image.bias, image.least, image.most);
+          code_of(x[c * image.pitch + p] * image.scale[c] + image.bias[c], image.least, image.most);
 }
 
 }  // namespace

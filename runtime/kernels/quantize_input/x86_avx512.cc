@@ -7,27 +7,32 @@ namespace {
 
 constexpr size_t kLanes = 16;  // positions
 
-// Codes of 16 positions of one channel.
+// Codes of 16 positions of one of `channels` channels, the first ones of an image.
+template <size_t channels>
 class Quantizer {
  public:
-  explicit Quantizer(const ImageToQuantize& image)
-      : limits_(image.least, image.most),
-        scale_(_mm512_set1_ps(image.scale)),
-        bias_(_mm512_set1_ps(image.bias)) {}
+  explicit Quantizer(const ImageToQuantize& image) : limits_(image.least, image.most) {
+    for (size_t c = 0; c < channels; ++c) {
+      scale_[c] = _mm512_set1_ps(image.scale[c]);
+      bias_[c] = _mm512_set1_ps(image.bias[c]);
+    }
+  }
 
-  __m512i codes(__m512 x) const { return codes_of(_mm512_add_ps(_mm512_mul_ps(x, scale_), bias_), limits_); }
+  __m512i codes(size_t c, __m512 x) const {
+    return codes_of(_mm512_add_ps(_mm512_mul_ps(x, scale_[c]), bias_[c]), limits_);
+  }
 
  private:
   const CodeLimits limits_;
-  const __m512 scale_, bias_;
+  __m512 scale_[channels], bias_[channels];
 };
 
 // Up to four channels of 16 positions, or fewer: a dword for each position, the first channel lowest.
 template <size_t channels>
-inline __m512i dwords_of(const Quantizer& quantizer, size_t pitch, __mmask16 lanes, const float* x) {
-  __m512i dwords = quantizer.codes(_mm512_maskz_loadu_ps(lanes, x));
+inline __m512i dwords_of(const Quantizer<channels>& quantizer, size_t pitch, __mmask16 lanes, const float* x) {
+  __m512i dwords = quantizer.codes(0, _mm512_maskz_loadu_ps(lanes, x));
   for (size_t c = 1; c < channels; ++c) {
-    const __m512i codes = quantizer.codes(_mm512_maskz_loadu_ps(lanes, x + c * pitch));
+    const __m512i codes = quantizer.codes(c, _mm512_maskz_loadu_ps(lanes, x + c * pitch));
     dwords = _mm512_or_si512(dwords, _mm512_slli_epi32(codes, static_cast<unsigned>(8 * c)));
   }
   return dwords;
@@ -47,7 +52,7 @@ inline __m512i compact(__m512i dwords) {
 template <size_t channels>
 void quantize(const ImageToQuantize& image, const float* x, uint8_t* y) {
   static_assert(channels == 1 || channels == 3 || channels == 4);
-  const Quantizer quantizer(image);
+  const Quantizer<channels> quantizer(image);
   const size_t pitch = image.pitch, positions = image.positions;
   const __mmask64 all = first_64(channels * kLanes);
   size_t p = 0;
@@ -63,7 +68,7 @@ void quantize(const ImageToQuantize& image, const float* x, uint8_t* y) {
 // Any number of channels: `count` of them, at most four, from one on of which `x` and `y` are the first.
 template <size_t count>
 void quantize_some(const ImageToQuantize& image, const float* x, uint8_t* y) {
-  const Quantizer quantizer(image);
+  const Quantizer<count> quantizer(image);
   for (size_t p = 0; p < image.positions; p += kLanes) {
     const size_t left = image.positions - p, lanes = left < kLanes ? left : kLanes;
     alignas(64) uint8_t codes[4 * kLanes];
@@ -81,8 +86,12 @@ void quantize_any(const ImageToQuantize& image, const float* x, uint8_t* y) {
     const float* const from = x + p;
     uint8_t* const to = y + p * image.channels;
     size_t c = 0;
-    for (; c + 4 <= image.channels; c += 4) quantize_some<4>(block, from + c * image.pitch, to + c);
-    for (; c < image.channels; ++c) quantize_some<1>(block, from + c * image.pitch, to + c);
+    for (; c < image.channels; c += c + 4 <= image.channels ? 4 : 1) {
+      block.scale = image.scale + c;
+      block.bias = image.bias + c;
+      const auto quantize = c + 4 <= image.channels ? quantize_some<4> : quantize_some<1>;
+      quantize(block, from + c * image.pitch, to + c);
+    }
   }
 }
 
