@@ -96,9 +96,8 @@ class _Lowering:
         if producer is not None and is_standard(producer, *MEANS) and _is_mean_of_space(producer):
             x = self._codes.get(_input(producer))
             return None if x is None else self._mean(producer, x, tail, name)
-        direct = value.producer()
-        if direct is not None and is_standard(direct, *MOVES):
-            return self._move(direct, tail, name)
+        if producer is not None and is_standard(producer, *MOVES):
+            return self._move(producer, tail, name)
         start = unary_source(value, self._order)
         if start is not None and start in self._codes:
             x = self._codes[start]
@@ -144,7 +143,9 @@ class _Lowering:
     def _move(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
         values = [v for v in node.inputs if v is not None and constant(v) is None]
         given = [self._codes[v] for v in values if v in self._codes]
-        if len(given) != len(values) or not all(found.has_scale_of(tail.target) for found in given):
+        bounds = tail.bounds()
+        cuts = any(bounds["y_min"] > 0 or bounds["y_max"] < 2**found.bits - 1 for found in given)
+        if cuts or len(given) != len(values) or not all(found.has_scale_of(tail.target) for found in given):
             return None
         return add_move(self._builder, node, given, name)
 
