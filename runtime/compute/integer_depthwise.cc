@@ -8,10 +8,9 @@
 namespace qc {
 namespace {
 
-constexpr int64_t kTable = 2048;        // pointers, on the stack
-constexpr int64_t kBlockOutputs = 256;  // positions: their x stays in a near cache while all channels pass
-constexpr int64_t kTaskProducts = int64_t{1} << 21;  // ten microseconds or more
-
+constexpr int64_t kTable = 2048;                     // pointers, on the stack
+constexpr int64_t kBlockOutputs = 512;               // positions: more gain nothing, fewer begin too often
+constexpr int64_t kTaskProducts = int64_t{1} << 20;  // five microseconds or more
 constexpr int64_t kMostDilation = 4;  // then the taps of one output are not far from each other
 
 int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b > 0); }
