@@ -8,10 +8,10 @@
 namespace qc {
 namespace {
 
-constexpr int64_t kTable = 2048;        // pointers, on the stack
-constexpr int64_t kBlockOutputs = 256;  // positions: their x stays in a near cache while all channels pass
-constexpr int64_t kTaskProducts = int64_t{1} << 21;  // ten microseconds or more
-
+constexpr int64_t kTable = 2048;                      // pointers, on the stack
+constexpr int64_t kBlockOutputs = 512;                // positions: more gain nothing, fewer begin too often
+constexpr int64_t kBlockProducts = int64_t{1} << 21;  // so that threads share an image
+constexpr int64_t kTaskProducts = int64_t{1} << 20;   // five microseconds or more
 constexpr int64_t kMostDilation = 4;  // then the taps of one output are not far from each other
 
 int64_t divide_up(int64_t a, int64_t b) { return a / b + (a % b > 0); }
@@ -94,11 +94,15 @@ class IntegerDepthwiseConvolution {
   int64_t choose_rows() const {
     if (columns_ < column_axis_.output) return 1;
     const int64_t fitting = row_axis_.fitting(capacity_ / column_axis_.entries(columns_));
-    return std::clamp<int64_t>(kBlockOutputs / columns_, 1, fitting);
+    const int64_t wanted = std::min(kBlockOutputs / columns_, kBlockProducts / products_of(columns_));
+    const int64_t most = std::clamp<int64_t>(wanted, 1, fitting);
+    return divide_up(row_axis_.output, divide_up(row_axis_.output, most));  // blocks are about alike
   }
   int64_t blocks_of_task() const {
-    const int64_t products = rows_ * columns_ * row_axis_.taps * column_axis_.taps;
-    return std::max<int64_t>(1, kTaskProducts / products / static_cast<int64_t>(convolution_.outputs));
+    return std::max<int64_t>(1, kTaskProducts / products_of(rows_ * columns_));
+  }
+  int64_t products_of(int64_t positions) const {
+    return positions * row_axis_.taps * column_axis_.taps * static_cast<int64_t>(convolution_.outputs);
   }
 
   // Thousands of taps: the table is no stack's. Rare, so one task.

@@ -33,8 +33,15 @@ struct RandomTiles {
     const size_t extreme = uniform(random, 0, 3);
     for (uint8_t& code : codes)
       code = static_cast<uint8_t>(extreme == 0 ? 0 : extreme == 1 ? most : uniform(random, 0, most));
-    for (size_t i = 0; i < codebooks << bits; ++i)
-      entries.push_back(static_cast<int8_t>(static_cast<int>(uniform(random, 0, 255)) - 128));
+    // Kernels tell weights up to 8, up to 64 and all others apart.
+    constexpr int kLargest[] = {1, 8, 9, 64, 65, 127};
+    const int largest = kLargest[uniform(random, 0, 5)];
+    for (size_t i = 0; i < codebooks << bits; ++i) {
+      const size_t kind = uniform(random, 0, 3);
+      const int inner = static_cast<int>(uniform(random, 0, static_cast<size_t>(2 * largest))) - largest;
+      entries.push_back(static_cast<int8_t>(kind == 0 ? largest : kind == 1 ? -largest : inner));
+    }
+    if (largest == 127 && !entries.empty()) entries.front() = -128;
   }
 
   int64_t at(size_t tap, size_t output) const {
@@ -102,8 +109,9 @@ void check(Random& random, const Case& c, Isa isa, size_t bits, size_t codebooks
   const Floats floats(random, outputs);
   constexpr uint8_t kZeroPoints[] = {0, 1, 128, 255};
   const uint8_t zero_point = kZeroPoints[uniform(random, 0, 3)];
-  const std::vector<uint8_t> x =
+  std::vector<uint8_t> x =
       random_codes(random, c.batch * static_cast<size_t>(c.input[0] * c.input[1]) * c.channels);
+  if (uniform(random, 0, 3) == 0) std::fill(x.begin(), x.end(), uint8_t{255});  // the largest sums
   const std::vector<uint8_t> residual = random_codes(random, c.batch * positions * outputs);
   Guarded<uint8_t> tiles(pack_tiles(weight.codes, bits), flush), guarded_x(x, flush), r(residual, flush),
       codes(residual.size(), flush);

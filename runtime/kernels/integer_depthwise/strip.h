@@ -2,6 +2,7 @@
 // Lanes say how channels lie in vectors, a Dot how they are multiplied: it has types Codes and Weights, made
 // of dwords of four taps of one channel each, and
 //   add(sums, codes, weights)      sums + the products of the four taps of each dword, exact
+//   begin(start), end(sums, start)  what sums begin as, and what they are in the end: dwords from `start` on
 #pragma once
 
 #include "kernels/integer_depthwise/integer_depthwise.h"
@@ -68,9 +69,9 @@ class Strip {
   void sum_zero_points() {
     const auto zero_point = Dot::codes(Lanes::all_bytes(block_.zero_point));
     for (size_t q = 0; q < kVectors; ++q) {
-      Integers sum = Integers{};
+      Integers sum = Dot::begin(Integers{});
       for (size_t i = 0; i < kWeights; ++i) sum = Dot::add(sum, zero_point, weights_[i][q]);
-      start_[q] = Lanes::negative(sum);
+      start_[q] = Lanes::negative(Dot::end(sum, Integers{}));
     }
   }
 
@@ -79,12 +80,15 @@ class Strip {
   void convolve(size_t row, size_t first) const {
     Integers sums[outputs][kVectors];
     for (size_t j = 0; j < outputs; ++j)
-      for (size_t q = 0; q < kVectors; ++q) sums[j][q] = start_[q];
+      for (size_t q = 0; q < kVectors; ++q) sums[j][q] = Dot::begin(start_[q]);
     const uint8_t* const* const x = block_.x + row * block_.row_step * block_.pitch + first * stride;
     add_columns<outputs>(x, sums);
     if constexpr (kHasLastRow) add_last_row<outputs>(x + 4 * block_.row_tap_step * block_.pitch, sums);
     const size_t place = (row * block_.columns + first) * block_.channels + channel_;
-    for (size_t j = 0; j < outputs; ++j) results_.store(sums[j], place + j * block_.channels);
+    for (size_t j = 0; j < outputs; ++j) {
+      for (size_t q = 0; q < kVectors; ++q) sums[j][q] = Dot::end(sums[j][q], start_[q]);
+      results_.store(sums[j], place + j * block_.channels);
+    }
   }
 
   template <size_t outputs>

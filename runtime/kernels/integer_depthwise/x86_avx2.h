@@ -1,9 +1,9 @@
 // integer_depthwise for any way to multiply, for files compiled for AVX2 only.
 #pragma once
 
-#include "kernels/integer_depthwise/lanes_avx2.h"
 #include "kernels/integer_depthwise/loops.h"
 #include "kernels/integer_depthwise/strip.h"
+#include "kernels/integer_depthwise/x86_avx2_lanes.h"
 
 namespace qc {
 namespace {

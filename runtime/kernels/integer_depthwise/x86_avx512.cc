@@ -18,19 +18,24 @@ struct WordsDot {
   static Weights weights(__m512i bytes) {
     return {_mm512_srai_epi16(_mm512_slli_epi16(bytes, 8), 8), _mm512_srai_epi16(bytes, 8)};
   }
+  static __m512i begin(__m512i start) { return start; }
+  static __m512i end(__m512i sums, __m512i) { return sums; }
   static __m512i add(__m512i sums, const Codes& codes, const Weights& weights) {
     sums = _mm512_add_epi32(sums, _mm512_madd_epi16(codes.even, weights.even));
     return _mm512_add_epi32(sums, _mm512_madd_epi16(codes.odd, weights.odd));
   }
 };
 
-// Weights from -64 to 64: a sum of two products is at most 2 * 255 * 64 = 32640, which a word holds.
+// Weights from -64 to 64: a sum of two products is at most 2 * 255 * 64 = 32640, which a word holds. (Sums of
+// words for weights up to 8, as with AVX2, were no faster.)
 struct SmallDot {
   using Codes = __m512i;
   using Weights = __m512i;
 
   static Codes codes(__m512i bytes) { return bytes; }
   static Weights weights(__m512i bytes) { return bytes; }
+  static __m512i begin(__m512i start) { return start; }
+  static __m512i end(__m512i sums, __m512i) { return sums; }
   static __m512i add(__m512i sums, Codes codes, Weights weights) {
     const __m512i pairs = _mm512_maddubs_epi16(codes, weights);
     return _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));

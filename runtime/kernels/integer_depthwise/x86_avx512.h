@@ -3,9 +3,9 @@
 //   add(sums, codes, weights)      sums + the products of the four taps of each dword, exact
 #pragma once
 
-#include "kernels/integer_depthwise/lanes_avx512.h"
 #include "kernels/integer_depthwise/loops.h"
 #include "kernels/integer_depthwise/strip.h"
+#include "kernels/integer_depthwise/x86_avx512_lanes.h"
 
 namespace qc {
 namespace {

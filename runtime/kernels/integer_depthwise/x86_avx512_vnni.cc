@@ -9,6 +9,8 @@ struct VnniDot {
 
   static Codes codes(__m512i bytes) { return bytes; }
   static Weights weights(__m512i bytes) { return bytes; }
+  static __m512i begin(__m512i start) { return start; }
+  static __m512i end(__m512i sums, __m512i) { return sums; }
   static __m512i add(__m512i sums, Codes codes, Weights weights) {
     return _mm512_dpbusd_epi32(sums, codes, weights);
   }

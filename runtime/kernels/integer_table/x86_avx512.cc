@@ -1,4 +1,4 @@
-#include "kernels/codes/lookup_avx512.h"
+#include "kernels/codes/x86_avx512_lookup.h"
 #include "kernels/integer_table/integer_table.h"
 
 namespace qc {
