@@ -10,7 +10,6 @@ from qcompile import runtime
 from qcompile.errors import QCompileError
 from tests.runtime.models import matmul_model, random_operands
 
-
 FLOAT_ISAS = {"avx512_vnni": "avx512", "avx_vnni": "avx2"}  # what float kernels run there
 
 
