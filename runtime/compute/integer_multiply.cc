@@ -174,6 +174,7 @@ void multiply_few(const IntegerLayer& layer, size_t m, const uint8_t* x, const I
 void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
                        const IntegerOutput& output, const Parallel& parallel) {
   const size_t m = geometry.batch * static_cast<size_t>(geometry.output[0] * geometry.output[1]);
+  if (m == 0) return;
   if (m <= layer.few_rows && is_product(geometry)) return multiply_few(layer, m, x, output, parallel);
   IntegerProduct(layer, geometry, x, output).run(parallel);
 }
