@@ -17,9 +17,11 @@ class QuantizeInputOperator {
   explicit QuantizeInputOperator(const Node& node) {
     node.check_inputs(kInputs);
     const CodeRange range = node.code_range();
-    const Operand scale = read_channels("scale", node.operand(1)), bias = read_channels("bias", node.operand(2));
+    const Operand scale = read_channels("scale", node.operand(1)),
+                  bias = read_channels("bias", node.operand(2));
     if (scale.shape != bias.shape)
-      throw Refusal("scale is " + as_text(scale) + " and bias " + as_text(bias) + ", wanted the same [channels]");
+      throw Refusal("scale is " + as_text(scale) + " and bias " + as_text(bias) +
+                    ", wanted the same [channels]");
     image_.channels = static_cast<size_t>(scale.shape[0]);
     image_.scale = static_cast<const float*>(scale.data);
     image_.bias = static_cast<const float*>(bias.data);

@@ -53,7 +53,8 @@ std::string kernels_as_json(Isa isa) {
   return "{\"CodebookMatMul\": " + as_json(matmul) + ", \"CodebookConv\": " + as_json(conv) +
          ", \"CodebookConv depthwise\": " + as_json(depthwise) +
          ", \"SparseMatMul\": " + as_json({get_add_elements(isa).name}) +
-         ", \"SparseConv\": " + as_json({get_add_scaled(isa).name}) + ", " + integer_kernels_as_json(isa) + "}";
+         ", \"SparseConv\": " + as_json({get_add_scaled(isa).name}) + ", " + integer_kernels_as_json(isa) +
+         "}";
 }
 
 // The kernel of the node whose attributes `node` carries, a convolution if there is a `group`; empty where it

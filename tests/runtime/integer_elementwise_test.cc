@@ -57,7 +57,8 @@ void check_quantize(const char* name, quantize_input_fn kernel, Random& random, 
   kernel(image, guarded_x.data(), y.data());
   for (size_t p = 0; p < positions; ++p)
     for (size_t c = 0; c < channels; ++c)
-      expect(y.data()[p * channels + c] == plain_code(x[c * pitch + p] * scale.data()[c] + bias.data()[c], range),
+      expect(y.data()[p * channels + c] ==
+                 plain_code(x[c * pitch + p] * scale.data()[c] + bias.data()[c], range),
              std::string(name) + ", " + std::to_string(channels) + " channels, x " +
                  std::to_string(x[c * pitch + p]));
   ++checked;

@@ -3,7 +3,7 @@
 #include "compute/integer_multiply.h"
 
 #include "base/integer_weight.h"
-#include "compute/integer_plain.h"
+#include "compute/integer_depthwise.h"
 #include "kernels/decode/tiles_scalar.h"
 #include "kernels/integer_gemm/scalar.h"
 #include "operators.h"
@@ -138,7 +138,17 @@ void check_convolution_of(Random& random, Isa isa, const Shape& weight_shape, co
   RandomOutput y(random, product_of(sizes.y_shape), flush);
   const IntegerLayer layer = make_integer_layer(operands.weight, isa);
   if (operands.weight.is_depthwise) {
-    convolve_integer_plainly(layer, c, sizes, x.data(), y.output, run_backwards);
+    const IntegerOutput& o = y.output;
+    const IntegerDepthwiseOutput output = {layer.weight.scale,
+                                           layer.weight.bias,
+                                           o.residual,
+                                           o.residual_scale,
+                                           o.range.least,
+                                           o.range.most,
+                                           o.is_float ? nullptr : static_cast<uint8_t*>(o.y),
+                                           o.is_float ? static_cast<float*>(o.y) : nullptr};
+    convolve_integer_depthwise(get_integer_depthwise_kernels(isa), layer.weight.tiles, c, sizes,
+                               layer.weight.x_zero_point, x.data(), output, run_backwards);
   } else {
     multiply_integers(layer, geometry_of(c, sizes), x.data(), y.output, run_backwards);
   }

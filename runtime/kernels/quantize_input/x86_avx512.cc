@@ -29,7 +29,8 @@ class Quantizer {
 
 // Up to four channels of 16 positions, or fewer: a dword for each position, the first channel lowest.
 template <size_t channels>
-inline __m512i dwords_of(const Quantizer<channels>& quantizer, size_t pitch, __mmask16 lanes, const float* x) {
+inline __m512i dwords_of(const Quantizer<channels>& quantizer, size_t pitch, __mmask16 lanes,
+                         const float* x) {
   __m512i dwords = quantizer.codes(0, _mm512_maskz_loadu_ps(lanes, x));
   for (size_t c = 1; c < channels; ++c) {
     const __m512i codes = quantizer.codes(c, _mm512_maskz_loadu_ps(lanes, x + c * pitch));
