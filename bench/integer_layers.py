@@ -2,9 +2,9 @@
 
     python bench/integer_layers.py --output docs/results/integer_layers
 
-Matrix products with one row of floats are quantized on the way in, as MatMulNBits quantizes; all else is uint8 in and
-out, and onnxruntime's convolutions run channels last, as its own int8 networks do. Random weights: the codes of ours and
-of int8 are compared first.
+Matrix products with one row of floats are quantized on the way in, as MatMulNBits quantizes; all else is uint8 in
+and out, and onnxruntime's convolutions run channels last, as its own int8 networks do. Random weights: the codes of
+ours and of int8 are compared first.
 """
 
 import pathlib
