@@ -2,7 +2,7 @@
 
 Run by the rivals' own Python for what needs their packages:
 
-    python bench/network_files.py onnxruntime-int8|openvino-int8 FLOAT.onnx SAMPLES.npz TARGET
+    python bench/network_files.py onnxruntime-int8|onnxruntime-nbits|openvino-int8 FLOAT.onnx SAMPLES.npz TARGET
 """
 
 import pathlib
@@ -57,7 +57,21 @@ def make_openvino_int8(source: str, samples: dict[str, np.ndarray], target: str)
     openvino.save_model(nncf.quantize(model, dataset, subset_size=len(array)), target)
 
 
-MAKERS = {"onnxruntime-int8": make_onnxruntime_int8, "openvino-int8": make_openvino_int8}
+def make_onnxruntime_nbits(source: str, samples: dict[str, np.ndarray], target: str) -> None:
+    """Matrices of 4 bits in blocks of 128, multiplied as int8: MatMulNBits at its fastest."""
+    import onnx
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    quantizer = MatMulNBitsQuantizer(onnx.load(source), bits=4, block_size=128, accuracy_level=4)
+    quantizer.process()
+    quantizer.model.save_model_to_file(target)
+
+
+MAKERS = {
+    "onnxruntime-int8": make_onnxruntime_int8,
+    "onnxruntime-nbits": make_onnxruntime_nbits,
+    "openvino-int8": make_openvino_int8,
+}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import click
 import numpy as np
 import torch
+from encoder import Encoder
 from interleaved import SEED, publish, settings_of
 
 from qcompile import runtime
@@ -28,8 +29,13 @@ from qcompile.frontend import export_onnx
 from qcompile.models import build_network
 
 HERE = pathlib.Path(__file__).parent
-NETWORKS = ("resnet18", "mobilenetv2", "efficientnet-lite0", "resnet20", "lenet300", "lenet5")
+NETWORKS = ("resnet18", "mobilenetv2", "efficientnet-lite0", "resnet20", "lenet300", "lenet5", "encoder")
 PLANS = {"w4a8": (4, 8), "w4a6": (4, 6)}  # bits of weights, of activations
+RIVALS = (
+    ("onnxruntime-int8", "onnxruntime", "ort_int8.onnx"),
+    ("onnxruntime-nbits", "onnxruntime", "ort_nbits.onnx"),
+    ("openvino-int8", "openvino", "ov_int8.xml"),
+)
 SLICE_SECONDS = 0.15
 SAMPLES = 8
 
@@ -76,10 +82,9 @@ def make_rivals(network: str, folder: pathlib.Path, python: str) -> list[Rival]:
         )
         compile_file(floats, path, integers=integers)
         rivals.append(Rival(f"qcompile {plan}", "onnxruntime", path))
-    for kind, system, name in (
-        ("onnxruntime-int8", "onnxruntime", "ort_int8.onnx"),
-        ("openvino-int8", "openvino", "ov_int8.xml"),
-    ):
+    for kind, system, name in RIVALS:
+        if kind == "onnxruntime-nbits" and network != "encoder":
+            continue  # it is for matrices of many rows
         rival = Rival(kind, system, folder / name)
         command = [python, HERE / "network_files.py", kind, floats, samples, rival.path]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
@@ -92,7 +97,7 @@ def make_rivals(network: str, folder: pathlib.Path, python: str) -> list[Rival]:
 def export_float(network_name: str, path: pathlib.Path) -> np.ndarray:
     """Exports the network with random weights and the statistics of random images, which are returned."""
     torch.manual_seed(SEED)
-    network = build_network(network_name)
+    network = Encoder() if network_name == "encoder" else build_network(network_name)
     images = torch.rand(SAMPLES, *network.input_shape)
     with torch.no_grad():
         network.train()(images)
