@@ -12,9 +12,10 @@ CMAKE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja 
 demo: $(READY) ## trains, compiles and runs handwritten digits; leaves the files in ./demo
 	$(BIN)/qcompile demo -o demo
 
-test: build ## the C++ tests, plain and under ASan + UBSan, then the Python tests
+test: build ## the C++ tests, plain, under ASan + UBSan and under TSan, then the Python tests
 	$(BIN)/ctest --test-dir build/dev --output-on-failure
 	$(BIN)/ctest --test-dir build/sanitized --output-on-failure
+	$(BIN)/ctest --test-dir build/races --output-on-failure -R threads_test
 	$(BIN)/python -m pytest
 
 check: $(READY) ## formatting, lint, types
@@ -32,11 +33,15 @@ build: $(READY) ## the C++ library into the environment, and its tests
 	$(BIN)/pip install -q --no-build-isolation --no-deps -e .
 	$(CMAKE) -B build/dev -DCMAKE_BUILD_TYPE=Release
 	$(CMAKE) -B build/sanitized -DCMAKE_BUILD_TYPE=Debug -DQCOMPILE_SANITIZE=ON
+	$(CMAKE) -B build/races -DCMAKE_BUILD_TYPE=Debug -DQCOMPILE_RACES=ON
 	$(BIN)/cmake --build build/dev
 	$(BIN)/cmake --build build/sanitized
+	$(BIN)/cmake --build build/races --target threads_test
 
-bench: build ## speed against onnxruntime's float kernels, interleaved
+bench: build ## speed against the rivals that are installed (pip install '.[bench]'), interleaved
 	$(BIN)/python bench/matmul.py
+	$(BIN)/python bench/integer_layers.py
+	$(BIN)/python bench/networks.py
 
 old-onnxruntime: $(OLD)/.ready ## the oldest supported onnxruntime; tests use it through QCOMPILE_OLD_PYTHON
 

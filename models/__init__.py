@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qcompile.models.network import Network
 
-NETWORK_NAMES = ("digits", "lenet300", "lenet5", "resnet20", "resnet32", "resnet56", "vgg12")
+NETWORK_NAMES = (
+    *("digits", "lenet300", "lenet5", "resnet20", "resnet32", "resnet56", "vgg12"),
+    *("resnet18", "mobilenetv2", "efficientnet-lite0"),
+)
 
 
 def build_network(name: str) -> "Network":
@@ -13,7 +16,7 @@ def build_network(name: str) -> "Network":
 
     Raises ValueError, listing the names, if there is no network of that name.
     """
-    from qcompile.models import lenet, resnet, vgg
+    from qcompile.models import efficientnet_lite, imagenet_resnet, lenet, mobilenet, resnet, vgg
 
     match name:
         case "digits":
@@ -26,4 +29,10 @@ def build_network(name: str) -> "Network":
             return resnet.ResNet(blocks=(int(name.removeprefix("resnet")) - 2) // 6)
         case "vgg12":
             return vgg.VGG12()
+        case "resnet18":
+            return imagenet_resnet.ResNet18()
+        case "mobilenetv2":
+            return mobilenet.MobileNetV2()
+        case "efficientnet-lite0":
+            return efficientnet_lite.EfficientNetLite0()
     raise ValueError(f'no network is called "{name}"; there are {", ".join(NETWORK_NAMES)}')

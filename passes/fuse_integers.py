@@ -145,10 +145,9 @@ class _Lowering:
     def _move(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
         values = moved_inputs(node)
         given = [self._codes[v] for v in values if v in self._codes]
-        if len(given) != len(values) or not all(found.has_scale_of(tail.target) for found in given):
-            return None
-        bounds, highest = tail.bounds(), 2 ** max(found.bits for found in given) - 1
-        if bounds["y_min"] > 0 or bounds["y_max"] < highest:
+        bounds = tail.bounds()
+        cuts = any(bounds["y_min"] > 0 or bounds["y_max"] < 2**found.bits - 1 for found in given)
+        if cuts or len(given) != len(values) or not all(found.has_scale_of(tail.target) for found in given):
             return None
         return add_move(self.builder, node, given, name)
 

@@ -106,13 +106,27 @@ def runtime_info() -> RuntimeInfo:
 
 
 def kernel_of(node: onnx.NodeProto) -> str:
-    """The kernel that this machine runs for ``node``, an operator of ours; for a CodebookMatMul with one row of x.
+    """The kernel that this machine runs for ``node``, an operator of ours; for a product with a matrix, one row of x.
 
     Raises QCompileError as ``runtime_info`` does, and where the attributes of ``node`` break a rule.
     """
-    if node.op_type in _SPARSE:
-        return str(_ask(())["kernels"][node.op_type][0])
+    name = _name_of_only_kernel(node)
+    if name is not None:
+        return str(_ask(())["kernels"][name][0])
     return str(_ask(node.attribute)["kernel"])
+
+
+def _name_of_only_kernel(node: onnx.NodeProto) -> str | None:
+    """What RuntimeInfo calls an operator whose kernel does not depend on its bits; None where it does."""
+    if node.op_type in _SPARSE:
+        return node.op_type
+    if node.op_type.startswith("IntegerMatMul"):
+        return "IntegerMatMul"
+    if not node.op_type.startswith("IntegerConv"):
+        return None
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    is_depthwise = attributes.get("group", 1) > 1 and attributes["weight_shape"][1] == 1
+    return "IntegerConv depthwise" if is_depthwise else "IntegerConv"
 
 
 def _ask(attributes: Iterable[onnx.AttributeProto]) -> dict[str, Any]:

@@ -35,14 +35,17 @@ int64_t output_size(const Convolution& convolution, size_t axis, int64_t input) 
   return padded < reach ? 0 : (padded - reach) / convolution.strides[axis] + 1;
 }
 
-std::string check_shape(const Convolution& convolution, const Shape& x_shape) {
+std::string check_shape(const Convolution& convolution, const Shape& x_shape, Layout layout) {
   const std::string spatial = convolution.spatial_axes == 1 ? "length" : "height, width";
-  bool fits = x_shape.size() == convolution.spatial_axes + 2 &&
-              x_shape[1] == static_cast<int64_t>(convolution.channels);
+  const std::string channels = std::to_string(convolution.channels);
+  const size_t rank = convolution.spatial_axes + 2;
+  const bool first = layout == Layout::channels_first;
+  bool fits =
+      x_shape.size() == rank && x_shape[first ? 1 : rank - 1] == static_cast<int64_t>(convolution.channels);
   for (int64_t size : x_shape) fits = fits && size >= 0 && size <= kMaxSize;
   if (fits) return "";
-  return "x is " + as_text(x_shape) + ", wanted [batch, " + std::to_string(convolution.channels) + ", " +
-         spatial + "]";
+  return "x is " + as_text(x_shape) + ", wanted [batch, " +
+         (first ? channels + ", " + spatial : spatial + ", " + channels) + "]";
 }
 
 }  // namespace
@@ -73,18 +76,23 @@ std::string check_convolution(const ConvolutionClaim& claim, const Shape& weight
 }
 
 std::string check_convolution_input(const Convolution& convolution, const Shape& x_shape,
-                                    ConvolutionSizes* sizes) {
-  std::string error = check_shape(convolution, x_shape);
+                                    ConvolutionSizes* sizes, Layout layout) {
+  std::string error = check_shape(convolution, x_shape, layout);
   if (!error.empty()) return error;
+  const bool first = layout == Layout::channels_first;
+  const auto outputs = static_cast<int64_t>(convolution.outputs);
   sizes->batch = static_cast<size_t>(x_shape[0]);
-  sizes->input = two_axes(x_shape.data() + 2, convolution.spatial_axes, 1);
-  sizes->y_shape = {x_shape[0], static_cast<int64_t>(convolution.outputs)};
+  sizes->input = two_axes(x_shape.data() + (first ? 2 : 1), convolution.spatial_axes, 1);
+  sizes->y_shape.clear();
+  sizes->y_shape.push_back(x_shape[0]);
+  if (first) sizes->y_shape.push_back(outputs);
   for (size_t axis = 0; axis < 2; ++axis) {
     sizes->output[axis] = output_size(convolution, axis, sizes->input[axis]);
     if (sizes->output[axis] < 1)
       return "x is " + as_text(x_shape) + ": too small for the kernel, the output would be empty";
     if (axis + convolution.spatial_axes >= 2) sizes->y_shape.push_back(sizes->output[axis]);
   }
+  if (!first) sizes->y_shape.push_back(outputs);
   size_t count = 0, bytes = 0;
   const bool fits = checked_product(sizes->y_shape.data(), sizes->y_shape.size(), &count) &&
                     checked_multiply(count, sizeof(float), &bytes) && bytes <= size_t{1} << 48;

@@ -38,8 +38,11 @@ struct ConvolutionSizes {
 std::string check_convolution(const ConvolutionClaim& claim, const Shape& weight_shape,
                               Convolution* convolution);
 
+// Where x and y have their channels: [batch, channels, *spatial] or [batch, *spatial, channels].
+enum class Layout { channels_first, channels_last };
+
 // Fills *sizes for an x of shape `x_shape`, or returns what is wrong with it.
 std::string check_convolution_input(const Convolution& convolution, const Shape& x_shape,
-                                    ConvolutionSizes* sizes);
+                                    ConvolutionSizes* sizes, Layout layout = Layout::channels_first);
 
 }  // namespace qc

@@ -2,10 +2,22 @@
 
 #include <cstdlib>
 
+#ifdef QC_ISA_X86_AVX_VNNI
+#include <cpuid.h>
+#endif
+
 namespace qc {
 namespace {
 
 constexpr const char* kForceVariable = "QCOMPILE_FORCE_ISA";
+
+#ifdef QC_ISA_X86_AVX_VNNI
+// __builtin_cpu_supports does not know its name in every compiler. Registers are those of AVX2.
+bool has_avx_vnni() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4 & 1) != 0;
+}
+#endif
 
 // Those that this library has kernels for (the build says so) and that the processor has.
 // __builtin_cpu_supports also asks the operating system (xgetbv) whether it saves the wide registers.
@@ -15,9 +27,16 @@ std::vector<Isa> detect() {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #ifdef QC_ISA_X86_AVX512
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  if (avx2 && avx512) found.push_back(Isa::avx512);
+#ifdef QC_ISA_X86_AVX512_VNNI
+  const bool vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+  if (avx512 && vnni) found.push_back(Isa::avx512_vnni);
+#endif
+  if (avx512) found.push_back(Isa::avx512);
+#endif
+#ifdef QC_ISA_X86_AVX_VNNI
+  if (avx2 && has_avx_vnni()) found.push_back(Isa::avx_vnni);
 #endif
   if (avx2) found.push_back(Isa::avx2);
 #endif
@@ -35,14 +54,33 @@ std::string names(const std::vector<Isa>& isas) {
 
 const char* isa_name(Isa isa) {
   switch (isa) {
+    case Isa::avx512_vnni:
+      return "avx512_vnni";
     case Isa::avx512:
       return "avx512";
+    case Isa::avx_vnni:
+      return "avx_vnni";
     case Isa::avx2:
       return "avx2";
     case Isa::scalar:
       break;
   }
   return "scalar";
+}
+
+bool includes(Isa isa, Isa needed) {
+  switch (needed) {
+    case Isa::avx512_vnni:
+    case Isa::avx_vnni:
+      return isa == needed;
+    case Isa::avx512:
+      return isa == Isa::avx512 || isa == Isa::avx512_vnni;
+    case Isa::avx2:
+      return isa != Isa::scalar;
+    case Isa::scalar:
+      break;
+  }
+  return true;
 }
 
 const std::vector<Isa>& available_isas() {

@@ -6,10 +6,13 @@
 
 namespace qc {
 
-// Ordered: a machine that has one of them also has those before it.
-enum class Isa { scalar, avx2, avx512 };
+enum class Isa { scalar, avx2, avx_vnni, avx512, avx512_vnni };
 
 const char* isa_name(Isa isa);
+
+// Whether kernels that need `needed` run where `isa` was chosen. They are no line: a processor may have
+// avx_vnni and no AVX-512, or AVX-512 and no avx_vnni.
+bool includes(Isa isa, Isa needed);
 
 // What this machine and its operating system support, best first; the last one is always `scalar`.
 const std::vector<Isa>& available_isas();

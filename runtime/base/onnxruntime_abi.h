@@ -22,6 +22,7 @@ constexpr int kFail = 1;             // OrtErrorCode
 constexpr int kInvalidArgument = 2;  // OrtErrorCode
 constexpr int kFloat = 1;            // ONNXTensorElementDataType
 constexpr int kUint8 = 2;            // ONNXTensorElementDataType
+constexpr int kInt8 = 3;             // ONNXTensorElementDataType
 constexpr int kUint16 = 4;           // ONNXTensorElementDataType
 
 // A function table: pointers that are cast to the type of the function that stands at an index.
@@ -54,6 +55,7 @@ using GetTensorElementType = Entry<60, OrtStatus*(const OrtTensorTypeAndShapeInf
 using GetDimensionsCount = Entry<61, OrtStatus*(const OrtTensorTypeAndShapeInfo*, size_t*)>;
 using GetDimensions = Entry<62, OrtStatus*(const OrtTensorTypeAndShapeInfo*, int64_t*, size_t)>;
 using GetTensorTypeAndShape = Entry<65, OrtStatus*(const OrtValue*, OrtTensorTypeAndShapeInfo**)>;
+using KernelInfoGetAttributeFloat = Entry<85, OrtStatus*(const OrtKernelInfo*, const char* name, float*)>;
 using KernelInfoGetAttributeInt64 = Entry<86, OrtStatus*(const OrtKernelInfo*, const char* name, int64_t*)>;
 using KernelContextGetInput = Entry<90, OrtStatus*(const OrtKernelContext*, size_t, const OrtValue**)>;
 using KernelContextGetOutput =

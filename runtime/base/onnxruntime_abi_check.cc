@@ -18,6 +18,7 @@ QC_CHECK_ENTRY(GetTensorElementType, GetTensorElementType);
 QC_CHECK_ENTRY(GetDimensionsCount, GetDimensionsCount);
 QC_CHECK_ENTRY(GetDimensions, GetDimensions);
 QC_CHECK_ENTRY(GetTensorTypeAndShape, GetTensorTypeAndShape);
+QC_CHECK_ENTRY(KernelInfoGetAttributeFloat, KernelInfoGetAttribute_float);
 QC_CHECK_ENTRY(KernelInfoGetAttributeInt64, KernelInfoGetAttribute_int64);
 QC_CHECK_ENTRY(KernelContextGetInput, KernelContext_GetInput);
 QC_CHECK_ENTRY(KernelContextGetOutput, KernelContext_GetOutput);
@@ -38,6 +39,7 @@ static_assert(offsetof(OrtCustomOp, GetEndVersion) == offsetof(qc::ort::CustomOp
 static_assert(ORT_INVALID_ARGUMENT == qc::ort::kInvalidArgument && ORT_FAIL == qc::ort::kFail);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT == qc::ort::kFloat);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 == qc::ort::kUint8);
+static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8 == qc::ort::kInt8);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16 == qc::ort::kUint16);
 
 }  // namespace

@@ -12,6 +12,7 @@ constexpr int64_t kFormatVersion = 1;
 const char* type_name(ElementType type) {
   if (type == ElementType::float32) return "float32";
   if (type == ElementType::uint8) return "uint8";
+  if (type == ElementType::int8) return "int8";
   if (type == ElementType::uint16) return "uint16";
   return "of another type";
 }

@@ -1,5 +1,6 @@
 #include "ops/node.h"
 
+#include <cmath>
 #include <memory>
 #include <new>
 
@@ -19,6 +20,7 @@ bool succeeded(const ort::Api* api, OrtStatus* status) {
 ElementType element_type(int type) {
   if (type == ort::kFloat) return ElementType::float32;
   if (type == ort::kUint8) return ElementType::uint8;
+  if (type == ort::kInt8) return ElementType::int8;
   return type == ort::kUint16 ? ElementType::uint16 : ElementType::other;
 }
 
@@ -89,6 +91,12 @@ std::optional<int64_t> Node::attribute(const char* name) const {
   return value;
 }
 
+std::optional<float> Node::attribute_float(const char* name) const {
+  float value = 0;
+  if (!succeeded(api_, ort::KernelInfoGetAttributeFloat::call(api_, info_, name, &value))) return {};
+  return value;
+}
+
 std::optional<Shape> Node::attribute_array(const char* name) const {
   size_t size = 0;
   if (!succeeded(api_, ort::KernelInfoGetAttributeArrayInt64::call(api_, info_, name,
@@ -136,6 +144,33 @@ WeightClaim Node::weight_claim() const {
   claim.scale = operand(3);
   claim.bias = operand(4);
   return claim;
+}
+
+IntegerWeightClaim Node::integer_weight_claim() const {
+  IntegerWeightClaim claim;
+  claim.format_version = attribute("format_version");
+  claim.bits = attribute("bits");
+  claim.x_zero_point = attribute("x_zero_point");
+  claim.x_bits = attribute("x_bits");
+  claim.weight_shape = attribute_array("weight_shape");
+  claim.indices = operand(1);
+  claim.codebook = operand(2);
+  claim.scale = operand(3);
+  claim.bias = operand(4);
+  return claim;
+}
+
+CodeRange Node::code_range() const {
+  CodeRange range;
+  refuse_if(check_code_range(attribute("y_min"), attribute("y_max"), &range));
+  return range;
+}
+
+float Node::finite_float(const char* name) const {
+  const std::optional<float> value = attribute_float(name);
+  if (!value) throw Refusal(std::string("attribute ") + name + " is missing, wanted a float");
+  if (!std::isfinite(*value)) throw Refusal(std::string("attribute ") + name + " is not finite");
+  return *value;
 }
 
 Operand Call::input(size_t index) const {

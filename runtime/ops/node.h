@@ -7,8 +7,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/code_range.h"
 #include "base/convolution.h"
 #include "base/corrections.h"
+#include "base/integer_weight.h"
 #include "base/onnxruntime_abi.h"
 #include "base/packed_weight.h"
 #include "base/shape.h"
@@ -40,14 +42,17 @@ class Node {
   std::string name() const;
   std::optional<int64_t> attribute(const char* name) const;  // absent, or of another type: empty
   std::optional<Shape> attribute_array(const char* name) const;
+  std::optional<float> attribute_float(const char* name) const;  // the same
   Operand operand(size_t input) const;
+  void check_inputs(size_t wanted) const;
   WeightClaim weight_claim() const;
   CorrectionsClaim corrections_claim() const;
   ConvolutionClaim convolution_claim() const;
+  IntegerWeightClaim integer_weight_claim() const;
+  CodeRange code_range() const;                // throws a Refusal, as does
+  float finite_float(const char* name) const;  // an attribute that must be there
 
  private:
-  void check_inputs(size_t wanted) const;
-
   const ort::Api* api_;
   const OrtKernelInfo* info_;
 };

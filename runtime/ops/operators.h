@@ -9,6 +9,17 @@ const ort::CustomOp* codebook_matmul_op();
 const ort::CustomOp* codebook_conv_op();
 const ort::CustomOp* sparse_matmul_op();
 const ort::CustomOp* sparse_conv_op();
+const ort::CustomOp* integer_add_op();
+const ort::CustomOp* integer_global_average_pool_op();
+const ort::CustomOp* integer_max_pool_op();
+const ort::CustomOp* integer_table_op();
+const ort::CustomOp* quantize_input_op();
+const ort::CustomOp* integer_matmul_op();
+const ort::CustomOp* integer_matmul_add_op();
+const ort::CustomOp* integer_matmul_float_op();
+const ort::CustomOp* integer_conv_op();
+const ort::CustomOp* integer_conv_add_op();
+const ort::CustomOp* integer_conv_float_op();
 const ort::CustomOp* runtime_info_op();
 
 }  // namespace qc

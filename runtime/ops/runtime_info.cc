@@ -12,6 +12,9 @@
 #include "kernels/codebook_depthwise/dispatch.h"
 #include "kernels/codebook_gemm/dispatch.h"
 #include "kernels/codebook_gemv/dispatch.h"
+#include "kernels/integer_depthwise/dispatch.h"
+#include "kernels/integer_gemm/dispatch.h"
+#include "kernels/integer_gemv/dispatch.h"
 #include "ops/custom_op.h"
 #include "ops/operators.h"
 
@@ -26,6 +29,13 @@ std::string as_json(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + quoted(name);
   return "[" + text + "]";
+}
+
+// The kernels of the integer operators, whatever the bits. Few rows of x of an IntegerMatMul run its own.
+std::string integer_kernels_as_json(Isa isa) {
+  return "\"IntegerMatMul\": " + as_json({get_integer_gemv(isa).name}) +
+         ", \"IntegerConv\": " + as_json({get_integer_gemm(isa).name}) +
+         ", \"IntegerConv depthwise\": " + as_json({get_integer_depthwise(isa).name});
 }
 
 // The kernels of the packed operators for bits 1 to 8. For CodebookMatMul, that of few rows of x, where the
@@ -43,7 +53,8 @@ std::string kernels_as_json(Isa isa) {
   return "{\"CodebookMatMul\": " + as_json(matmul) + ", \"CodebookConv\": " + as_json(conv) +
          ", \"CodebookConv depthwise\": " + as_json(depthwise) +
          ", \"SparseMatMul\": " + as_json({get_add_elements(isa).name}) +
-         ", \"SparseConv\": " + as_json({get_add_scaled(isa).name}) + "}";
+         ", \"SparseConv\": " + as_json({get_add_scaled(isa).name}) + ", " + integer_kernels_as_json(isa) +
+         "}";
 }
 
 // The kernel of the node whose attributes `node` carries, a convolution if there is a `group`; empty where it

@@ -15,13 +15,17 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORK_NAMES)
+@pytest.mark.parametrize("name", SIZES)
 def test_sizes_and_shapes(name):
     network = build_network(name)
     weights = sum(parameter.numel() for parameter in network.parameters() if parameter.dim() > 1)
     others = sum(parameter.numel() for parameter in network.parameters() if parameter.dim() == 1)
     assert (weights, others) == SIZES[name]
     assert network(torch.rand(3, *network.input_shape)).shape == (3, 10)
+
+
+def test_every_network_is_tested_here_or_with_the_imagenet_ones():
+    assert set(NETWORK_NAMES) - set(SIZES) == {"resnet18", "mobilenetv2", "efficientnet-lite0"}
 
 
 def test_an_unknown_name_lists_the_names():

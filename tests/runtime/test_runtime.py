@@ -10,6 +10,9 @@ from qcompile import runtime
 from qcompile.errors import QCompileError
 from tests.runtime.models import matmul_model, random_operands
 
+INTEGER_ISAS = {"avx512": "avx2"}  # what integer kernels run there
+FLOAT_ISAS = {"avx512_vnni": "avx512", "avx_vnni": "avx2"}  # what float kernels run there
+
 
 def test_info_names_the_version_and_a_kernel_for_every_width():
     info = runtime.runtime_info()
@@ -18,11 +21,15 @@ def test_info_names_the_version_and_a_kernel_for_every_width():
     assert info.isas[-1] == "scalar"
     assert info.isa in info.isas
     packed, sparse = {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}, {"SparseMatMul", "SparseConv"}
-    assert set(info.kernels) == packed | sparse
+    integer = {"IntegerMatMul", "IntegerConv", "IntegerConv depthwise"}
+    assert set(info.kernels) == packed | sparse | integer
     for operator in packed:
         assert len(info.kernels[operator]) == 8
-        assert all(name.startswith("codebook_") and name.endswith(info.isa) for name in info.kernels[operator])
-    assert all(len(info.kernels[operator]) == 1 for operator in sparse)
+        assert all(
+            name.startswith("codebook_") and name.endswith(FLOAT_ISAS.get(info.isa, info.isa))
+            for name in info.kernels[operator]
+        )
+    assert all(len(info.kernels[operator]) == 1 for operator in sparse | integer)
 
 
 @pytest.mark.parametrize("isa", runtime.runtime_info().isas)
@@ -31,8 +38,9 @@ def test_the_forced_instruction_set_is_used(monkeypatch, isa):
     info = runtime.runtime_info()
     assert info.isa == isa
     # SparseMatMul has a plain kernel only: its loads lie apart.
-    kernels = {operator: names for operator, names in info.kernels.items() if operator != "SparseMatMul"}
-    assert all(name.endswith(f"_{isa}") for names in kernels.values() for name in names)
+    kernels = {operator: names for operator, names in info.kernels.items() if operator.startswith("Codebook")}
+    assert all(name.endswith(f"_{FLOAT_ISAS.get(isa, isa)}") for names in kernels.values() for name in names)
+    assert info.kernels["IntegerConv"] == (f"integer_gemm_{INTEGER_ISAS.get(isa, isa)}",)
 
 
 def conv_node(weight_shape, group, bits=4, **attributes):

@@ -6,7 +6,7 @@ namespace qc {
 
 AddElements get_add_elements(Isa isa) {
 #define QC_ADD_ELEMENTS(needed, name) \
-  if (Isa::needed <= isa) return {#name, name};
+  if (includes(isa, Isa::needed)) return {#name, name};
 #include "kernels/add_elements/kernels.inc"
 #undef QC_ADD_ELEMENTS
   return {};  // Not reached: every machine has `scalar`.

@@ -6,7 +6,7 @@ namespace qc {
 
 AddScaled get_add_scaled(Isa isa) {
 #define QC_ADD_SCALED(needed, name) \
-  if (Isa::needed <= isa) return {#name, name};
+  if (includes(isa, Isa::needed)) return {#name, name};
 #include "kernels/add_scaled/kernels.inc"
 #undef QC_ADD_SCALED
   return {};  // Not reached: every machine has `scalar`.

@@ -6,7 +6,7 @@ namespace qc {
 
 CodebookGemm get_codebook_gemm(Isa isa) {
 #define QC_CODEBOOK_GEMM(needed, name) \
-  if (Isa::needed <= isa) return {#name, name};
+  if (includes(isa, Isa::needed)) return {#name, name};
 #include "kernels/codebook_gemm/kernels.inc"
 #undef QC_CODEBOOK_GEMM
   return {};  // Not reached: every machine has `scalar`.

@@ -32,9 +32,9 @@ void arrange_vector(size_t per_lane, size_t columns, const float* x, float* arra
 }  // namespace
 
 CodebookGemv get_codebook_gemv(Isa isa, size_t bits, size_t columns) {
-#define QC_CODEBOOK_GEMV(needed, name, whole_dwords)           \
-  if (const CodebookGemv kernel = {#name, name, whole_dwords}; \
-      Isa::needed <= isa && kernel.takes(bits, columns))       \
+#define QC_CODEBOOK_GEMV(needed, name, whole_dwords)             \
+  if (const CodebookGemv kernel = {#name, name, whole_dwords};   \
+      includes(isa, Isa::needed) && kernel.takes(bits, columns)) \
     return kernel;
 #include "kernels/codebook_gemv/kernels.inc"
 #undef QC_CODEBOOK_GEMV

@@ -6,7 +6,7 @@ namespace qc {
 
 CopyRows get_copy_rows(Isa isa) {
 #define QC_COPY_ROWS(needed, name) \
-  if (Isa::needed <= isa) return {#name, name};
+  if (includes(isa, Isa::needed)) return {#name, name};
 #include "kernels/copy_rows/kernels.inc"
 #undef QC_COPY_ROWS
   return {};  // Not reached: every machine has `scalar`.

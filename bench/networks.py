@@ -1,0 +1,203 @@
+"""Whole networks against their rivals: one image, interleaved; writes docs/results/networks.md and .json.
+
+    python bench/networks.py [--networks resnet18,resnet20] [--rivals PYTHON] [--output docs/results/networks]
+
+Random weights of the right shapes: what is measured is time, memory and bytes. PYTHON is that of an environment with
+the packages of rivals (`pip install "qcompile[bench]"`); a rival that is not there is left out, and the table says why.
+Every system runs in a process of its own and they take turns; a ratio is the median of the rounds' ratios.
+"""
+
+import json
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+
+import click
+import numpy as np
+import torch
+from encoder import Encoder
+from interleaved import SEED, publish, settings_of
+
+from qcompile import runtime
+from qcompile.calibration import ArrayReader, MinMax
+from qcompile.compiler import Integers, compile_file
+from qcompile.frontend import export_onnx
+from qcompile.models import build_network
+
+HERE = pathlib.Path(__file__).parent
+NETWORKS = ("resnet18", "mobilenetv2", "efficientnet-lite0", "resnet20", "lenet300", "lenet5", "encoder")
+PLANS = {"w4a8": (4, 8), "w4a6": (4, 6)}  # bits of weights, of activations
+RIVALS = (
+    ("onnxruntime-int8", "onnxruntime", "ort_int8.onnx"),
+    ("onnxruntime-nbits", "onnxruntime", "ort_nbits.onnx"),
+    ("openvino-int8", "openvino", "ov_int8.xml"),
+)
+SLICE_SECONDS = 0.15
+SAMPLES = 8
+
+
+@dataclass
+class Rival:
+    """A system with its file. ``worker`` is None where it could not be made; ``missing`` says why."""
+
+    name: str
+    system: str
+    path: pathlib.Path
+    worker: subprocess.Popen[str] | None = None
+    missing: str = ""
+    load_ms: float = 0.0
+    memory_mb: float = 0.0
+    times_us: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Medians over rounds; ``ratios`` are this system's speed over that of each other, by name."""
+
+    network: str
+    system: str
+    median_us: float
+    load_ms: float
+    memory_mb: float
+    file_bytes: int
+    missing: str
+    ratios: dict[str, float]
+
+
+def make_rivals(network: str, folder: pathlib.Path, python: str) -> list[Rival]:
+    """The files of ``network`` for each system."""
+    floats, samples = folder / "float.onnx", folder / "samples.npz"
+    images = export_float(network, floats)
+    np.savez(samples, input=images)
+    np.save(folder / "x.npy", images[:1])
+    rivals = [Rival("onnxruntime float", "onnxruntime", floats)]
+    for plan, (weight_bits, activation_bits) in PLANS.items():
+        path = folder / f"{plan}.onnx"
+        integers = Integers(
+            ArrayReader({"input": images}, 4), weight_bits=weight_bits, activation_bits=activation_bits, method=MinMax()
+        )
+        compile_file(floats, path, integers=integers)
+        rivals.append(Rival(f"qcompile {plan}", "onnxruntime", path))
+    for kind, system, name in RIVALS:
+        if kind == "onnxruntime-nbits" and network != "encoder":
+            continue  # it is for matrices of many rows
+        rival = Rival(kind, system, folder / name)
+        command = [python, HERE / "network_files.py", kind, floats, samples, rival.path]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+        if done.returncode:
+            rival.missing = (done.stderr.strip().splitlines() or ["it failed"])[-1]
+        rivals.append(rival)
+    return rivals
+
+
+def export_float(network_name: str, path: pathlib.Path) -> np.ndarray:
+    """Exports the network with random weights and the statistics of random images, which are returned."""
+    torch.manual_seed(SEED)
+    network = Encoder() if network_name == "encoder" else build_network(network_name)
+    images = torch.rand(SAMPLES, *network.input_shape)
+    with torch.no_grad():
+        network.train()(images)
+    export_onnx(network.eval(), {}, (images[:2],), path)
+    return images.numpy()
+
+
+def start(rival: Rival, folder: pathlib.Path, python: str, threads: int) -> None:
+    """Starts the worker of ``rival`` and waits until it has run once."""
+    ours = [str(runtime.library_path())] if rival.name.startswith("qcompile") else []
+    command = [python, HERE / "network_worker.py", rival.system, rival.path, folder / "x.npy", threads, *ours]
+    rival.worker = subprocess.Popen(
+        [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    said = ask(rival, None)
+    rival.load_ms, rival.memory_mb = said["load_ms"], said["memory_mb"]
+
+
+def ask(rival: Rival, line: str | None) -> dict[str, float]:
+    assert rival.worker is not None
+    assert rival.worker.stdin is not None
+    assert rival.worker.stdout is not None
+    if line is not None:
+        rival.worker.stdin.write(line + "\n")
+        rival.worker.stdin.flush()
+    answer: dict[str, float] = json.loads(rival.worker.stdout.readline())
+    return answer
+
+
+def measure(network: str, python: str, threads: int, rounds: int) -> list[Figures]:
+    """Times every system on ``network``."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        rivals = make_rivals(network, folder, python)
+        running = [rival for rival in rivals if not rival.missing]
+        try:
+            for rival in running:
+                start(rival, folder, python, threads)
+            for _ in range(rounds):
+                for rival in random.sample(running, len(running)):
+                    rival.times_us.append(ask(rival, str(SLICE_SECONDS))["mean_us"])
+        finally:
+            for rival in running:
+                if rival.worker is not None:
+                    rival.worker.kill()
+        return [figures_of(network, rival, running) for rival in rivals]
+
+
+def figures_of(network: str, rival: Rival, running: list[Rival]) -> Figures:
+    ratios = {}
+    for other in running if rival.times_us else ():
+        pairs = zip(other.times_us, rival.times_us, strict=True)
+        ratios[other.name] = statistics.median(theirs / ours for theirs, ours in pairs)
+    median = statistics.median(rival.times_us) if rival.times_us else 0.0
+    size = sum(path.stat().st_size for path in {rival.path, rival.path.with_suffix(".bin")} if path.exists())
+    return Figures(network, rival.name, median, rival.load_ms, rival.memory_mb, size, rival.missing, ratios)
+
+
+def as_markdown(figures: list[Figures], settings: dict[str, object]) -> str:
+    lines = ["# Whole networks", "", *(f"* {name}: {value}" for name, value in settings.items()), ""]
+    lines += [
+        "One image; x: times as fast as that system, the median of the rounds' ratios. Memory: peak after load and"
+    ]
+    lines += ["one run, less what it was after the imports.", ""]
+    for network in dict.fromkeys(row.network for row in figures):
+        rows = [row for row in figures if row.network == network]
+        others = [row.system for row in rows if not row.missing and not row.system.startswith("qcompile")]
+        lines += [
+            f"## {network}",
+            "",
+            "| system | time | file | memory | load | " + " | ".join(f"x {o}" for o in others) + " |",
+        ]
+        lines.append("|---" * (5 + len(others)) + "|")
+        for row in rows:
+            if row.missing:
+                lines.append(f"| {row.system} | not run: {row.missing} |" + " |" * (3 + len(others)))
+                continue
+            ratios = " | ".join(f"{row.ratios[other]:.2f}" for other in others)
+            lines.append(
+                f"| {row.system} | {row.median_us:,.1f} us | {row.file_bytes:,} | {row.memory_mb:.1f} MB "
+                f"| {row.load_ms:.1f} ms | {ratios} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+@click.command(help=__doc__)
+@click.option("--networks", default=",".join(NETWORKS))
+@click.option("--threads", default=1)
+@click.option("--rounds", default=15)
+@click.option("--rivals", default=sys.executable, help="The Python with the rivals' packages.")
+@click.option("--output", type=click.Path(path_type=pathlib.Path))
+def main(networks: str, threads: int, rounds: int, rivals: str, output: pathlib.Path | None) -> None:
+    random.seed(SEED)
+    figures: list[Figures] = []
+    for network in networks.split(","):
+        figures += measure(network, rivals, threads, rounds)
+        settings = settings_of("bench/networks.py", rounds, threads=threads)
+        publish(as_markdown(figures, settings), settings, figures, output)
+
+
+if __name__ == "__main__":
+    main()

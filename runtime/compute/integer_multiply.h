@@ -1,0 +1,18 @@
+// Integer products and convolutions on all threads: what the operators run. Knows no onnxruntime.
+//
+// A block of outputs is decoded once for many positions. Work is cut into tasks in the same way whatever the
+// number of threads.
+#pragma once
+
+#include "base/convolution.h"
+#include "compute/integer_layer.h"
+#include "compute/integer_positions.h"
+#include "compute/parallel.h"
+
+namespace qc {
+
+// y [positions, outputs] of the layer for x of such a geometry. Throws std::bad_alloc.
+void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
+                       const IntegerOutput& output, const Parallel& parallel);
+
+}  // namespace qc

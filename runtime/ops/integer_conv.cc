@@ -1,0 +1,67 @@
+// IntegerConv, IntegerConvAdd, IntegerConvFloat (docs/packed-format.md, section 6): channels last.
+#include "compute/integer_depthwise.h"
+#include "compute/integer_multiply.h"
+#include "ops/custom_op.h"
+#include "ops/integer_result.h"
+#include "ops/operators.h"
+
+namespace qc {
+namespace {
+
+template <IntegerKind kind>
+class IntegerConv : public IntegerNode<kind> {
+ public:
+  static constexpr const char* kName = kind == IntegerKind::codes   ? "IntegerConv"
+                                       : kind == IntegerKind::added ? "IntegerConvAdd"
+                                                                    : "IntegerConvFloat";
+
+  explicit IntegerConv(const Node& node) : output_(integer_output<kind>(node)) {
+    node.check_inputs(IntegerNode<kind>::kInputs);
+    const IntegerWeightClaim claim = node.integer_weight_claim();
+    refuse_if(check_integer_attributes(claim));
+    refuse_if(check_convolution(node.convolution_claim(), *claim.weight_shape, &convolution_));
+    IntegerWeight weight;
+    refuse_if(check_integer_weight(claim, convolution_.groups, &weight));
+    Isa isa;
+    refuse_if(choose_isa(&isa));
+    layer_ = make_integer_layer(weight, isa);
+    depthwise_ = get_integer_depthwise_kernels(isa);
+  }
+
+  void compute(const Call& call) const {
+    const Operand x = call.input(0);
+    if (x.type != ElementType::uint8) throw Refusal("x is " + as_text(x) + ", wanted uint8");
+    ConvolutionSizes sizes;
+    refuse_if(check_convolution_input(convolution_, x.shape, &sizes, Layout::channels_last));
+    const IntegerOutput output = place_output<kind>(call, output_, sizes.y_shape);
+    if (sizes.batch == 0) return;
+    const auto* codes = static_cast<const uint8_t*>(x.data);
+    if (layer_.weight.is_depthwise) return convolve_depthwise(sizes, codes, output, call.parallel());
+    multiply_integers(layer_, geometry_of(convolution_, sizes), codes, output, call.parallel());
+  }
+
+ private:
+  void convolve_depthwise(const ConvolutionSizes& sizes, const uint8_t* x, const IntegerOutput& output,
+                          const Parallel& parallel) const {
+    const IntegerWeight& weight = layer_.weight;
+    auto* const codes = output.is_float ? nullptr : static_cast<uint8_t*>(output.y);
+    auto* const floats = output.is_float ? static_cast<float*>(output.y) : nullptr;
+    convolve_integer_depthwise(depthwise_, weight.tiles, convolution_, sizes, weight.x_zero_point, x,
+                               {weight.scale, weight.bias, output.residual, output.residual_scale,
+                                output.range.least, output.range.most, codes, floats},
+                               parallel);
+  }
+
+  IntegerOutput output_;
+  Convolution convolution_;
+  IntegerLayer layer_;
+  IntegerDepthwiseKernels depthwise_;
+};
+
+}  // namespace
+
+const ort::CustomOp* integer_conv_op() { return CustomOpOf<IntegerConv<IntegerKind::codes>>::get(); }
+const ort::CustomOp* integer_conv_add_op() { return CustomOpOf<IntegerConv<IntegerKind::added>>::get(); }
+const ort::CustomOp* integer_conv_float_op() { return CustomOpOf<IntegerConv<IntegerKind::floats>>::get(); }
+
+}  // namespace qc

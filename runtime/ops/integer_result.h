@@ -1,0 +1,44 @@
+// What the three kinds of integer product and convolution do with their sums, and how their nodes differ.
+#pragma once
+
+#include <array>
+
+#include "base/isa.h"
+#include "compute/integer_layer.h"
+#include "ops/node.h"
+
+namespace qc {
+
+enum class IntegerKind { codes, added, floats };  // the last two: ...Add and ...Float
+
+template <IntegerKind kind>
+struct IntegerNode {
+  static constexpr size_t kInputs = kind == IntegerKind::added ? 6 : 5;
+  static constexpr int kInputTypes[] = {ort::kUint8, ort::kUint8, ort::kInt8,
+                                        ort::kFloat, ort::kFloat, ort::kUint8};
+  static constexpr int kOutputType = kind == IntegerKind::floats ? ort::kFloat : ort::kUint8;
+};
+
+// Reads the attributes that say what becomes of a sum.
+template <IntegerKind kind>
+IntegerOutput integer_output(const Node& node) {
+  IntegerOutput output = {nullptr, kind == IntegerKind::floats, nullptr, 0.0f, {}};
+  if (kind != IntegerKind::floats) output.range = node.code_range();
+  if (kind == IntegerKind::added) output.residual_scale = node.finite_float("residual_scale");
+  return output;
+}
+
+// Asks for y, and for the residual where there is one.
+template <IntegerKind kind>
+IntegerOutput place_output(const Call& call, IntegerOutput output, const Shape& y_shape) {
+  if (kind == IntegerKind::added) {
+    const Operand residual = call.input(5);
+    if (residual.type != ElementType::uint8 || residual.shape != y_shape)
+      throw Refusal("residual is " + as_text(residual) + ", wanted uint8 " + as_text(y_shape));
+    output.residual = static_cast<const uint8_t*>(residual.data);
+  }
+  output.y = call.output(y_shape);
+  return output;
+}
+
+}  // namespace qc
