@@ -1,0 +1,279 @@
+#include "compute/integer_winograd.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <new>
+
+#include "base/scratch.h"
+#include "kernels/integer_winograd/matrices.h"
+
+namespace qc {
+namespace {
+
+constexpr size_t kMostXBits = 6;  // 4 * 63 is a byte
+constexpr size_t kTaps = 9, kTileOutputs = 4, kTilePixels = 16;
+constexpr size_t kSumPosition = 5;               // [1, 1]: the one with no offset
+constexpr size_t kVectorBytes = 64;              // 16 outputs x 4 channels
+constexpr size_t kChunkBytes = size_t{1} << 20;  // of transformed codes: they come from a cache
+constexpr size_t kChunkTiles = 256;              // at least: so many that transforming a weight costs little
+constexpr size_t kRunTiles = 192;                // of a part: the same
+constexpr size_t kTaskBytes = size_t{1} << 17;   // of transformed codes: a few microseconds
+constexpr size_t kTaskProducts = size_t{1} << 21;  // the same
+
+size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+size_t as_size(int64_t value) { return static_cast<size_t>(value); }
+
+using Taps = std::array<int32_t, kTaps>;
+using Positions = std::array<int32_t, kWinogradPositions>;
+
+Positions transform(const Taps& taps) {
+  int32_t rows[4][3];
+  for (size_t i = 0; i < 4; ++i)
+    for (size_t v = 0; v < 3; ++v)
+      rows[i][v] =
+          kWinogradG[i][0] * taps[v] + kWinogradG[i][1] * taps[3 + v] + kWinogradG[i][2] * taps[6 + v];
+  Positions positions;
+  for (size_t p = 0; p < kWinogradPositions; ++p) {
+    const auto& row = rows[p / 4];
+    const auto& g = kWinogradG[p % 4];
+    positions[p] = g[0] * row[0] + g[1] * row[1] + g[2] * row[2];
+  }
+  return positions;
+}
+
+bool are_bytes(const Positions& positions) {
+  const auto [least, most] = std::minmax_element(positions.begin(), positions.end());
+  return *least >= INT8_MIN && *most <= INT8_MAX;
+}
+
+size_t channels_of(const IntegerWeight& weight) { return weight.columns / kTaps; }
+size_t panel_bytes(const IntegerWeight& weight) {  // of one vector of outputs, decoded
+  return divide_up(weight.columns, kTileLanes) * kTileCodes;
+}
+
+// The weights of vector v of a block, as decode_panel.h has them.
+void decode_vector(const IntegerLayer& layer, const OutputBlock& block, size_t v, int8_t* panel) {
+  PanelOfWeights one = block.panel;
+  one.first_tile += v * one.tiles;
+  one.first_output += v * kTileLanes;
+  one.last_output = std::min(one.last_output, one.first_output + kTileLanes - 1);
+  one.vectors = 1;
+  layer.decode.run(layer.weight.tiles, one, panel);
+}
+
+// Adds up the weights of an output over all channels; false where a transformed one is no byte.
+bool add_taps(const int8_t* panel, size_t lane, size_t channels, Taps* sums) {
+  const size_t pitch = channels / 4 * kVectorBytes;
+  for (size_t c = 0; c < channels; ++c) {
+    const int8_t* const weight = panel + c / 4 * kVectorBytes + lane * 4 + c % 4;
+    Taps taps;
+    for (size_t k = 0; k < kTaps; ++k) (*sums)[k] += taps[k] = weight[k * pitch];
+    if (!are_bytes(transform(taps))) return false;
+  }
+  return true;
+}
+
+// What the offset adds to the sums of the four outputs is taken off. Unsigned: sums may wrap around.
+void fill_starts(const IntegerLayer& layer, size_t output, const Taps& taps, IntegerWinograd* winograd) {
+  const Positions sums = transform(taps);
+  for (size_t ab = 0; ab < kTileOutputs; ++ab) {
+    auto start = static_cast<uint32_t>(layer.starts[output]) * 4;
+    for (size_t p = 0; p < kWinogradPositions; ++p) {
+      if (p == kSumPosition) continue;
+      const int factor = kWinogradA[ab / 2][p / 4] * kWinogradA[ab % 2][p % 4] * winograd->offset;
+      start -= static_cast<uint32_t>(factor) * static_cast<uint32_t>(sums[p]);
+    }
+    winograd->starts[ab * layer.weight.outputs + output] = static_cast<int32_t>(start);
+  }
+}
+
+bool has_such_a_kernel(const Convolution& c) {
+  using Pair = std::array<int64_t, 2>;
+  return c.groups == 1 && c.channels % 4 == 0 && c.kernel == Pair{3, 3} && c.strides == Pair{1, 1} &&
+         c.dilations == Pair{1, 1};
+}
+
+bool fill_all_starts(const IntegerLayer& layer, IntegerWinograd* winograd) {
+  const Scratch scratch(divide_up(panel_bytes(layer.weight), sizeof(float)));
+  auto* const panel = reinterpret_cast<int8_t*>(scratch.data());
+  for (size_t i = 0; i < output_blocks(layer.weight); ++i) {
+    const OutputBlock block = output_block(layer.weight, i);
+    for (size_t output = 0; output < block.outputs; ++output) {
+      const size_t lane = output % kTileLanes;
+      if (lane == 0) decode_vector(layer, block, output / kTileLanes, panel);
+      Taps sums = {};
+      if (!add_taps(panel, lane, channels_of(layer.weight), &sums)) return false;
+      fill_starts(layer, block.first_output + output, sums, winograd);
+    }
+  }
+  return true;
+}
+
+// The starts of one block of outputs, up to whole vectors.
+struct alignas(64) BlockStarts {
+  int32_t start[kTileOutputs * kTileLanes * kPanelVectors];
+};
+
+// One call of convolve_winograd. Tiles of all images are counted through rows, and worked off in chunks.
+class WinogradProduct {
+ public:
+  WinogradProduct(const IntegerWinograd& winograd, const IntegerLayer& layer, const IntegerGeometry& geometry,
+                  const uint8_t* x, const IntegerOutput& output, const Parallel& parallel)
+      : winograd_(winograd),
+        layer_(layer),
+        geometry_(geometry),
+        x_(x),
+        output_(output),
+        parallel_(parallel),
+        channels_(geometry.channels),
+        tile_rows_(divide_up(as_size(geometry.output[0]), 2)),
+        tile_columns_(divide_up(as_size(geometry.output[1]), 2)) {}
+
+  void run() const {
+    const size_t tiles = geometry_.batch * tile_rows_ * tile_columns_;
+    if (tiles == 0) return;
+    const size_t most = std::max(kChunkTiles, kChunkBytes / kWinogradPositions / channels_);
+    const size_t chunks = divide_up(tiles, most);
+    const size_t chunk_tiles = divide_up(tiles, chunks);
+    // An odd number of cache lines: positions then lie in different sets.
+    const size_t stride = (divide_up(chunk_tiles * channels_, kVectorBytes) | 1) * kVectorBytes;
+    const size_t places = chunk_tiles * sizeof(WinogradPlace);
+    const Scratch scratch(divide_up(stride * kWinogradPositions + places + channels_, sizeof(float)), 1);
+    auto* const codes = reinterpret_cast<uint8_t*>(scratch.data());
+    auto* const place = reinterpret_cast<WinogradPlace*>(codes + stride * kWinogradPositions);
+    auto* const beyond = reinterpret_cast<uint8_t*>(place + chunk_tiles);
+    std::memset(beyond, layer_.weight.x_zero_point, channels_);
+    for (size_t first = 0; first < tiles; first += chunk_tiles) {
+      const size_t count = std::min(chunk_tiles, tiles - first);
+      transform_tiles(first, count, beyond, codes, stride, place);
+      multiply({codes, count, channels_, stride, place, as_size(geometry_.output[1])});
+    }
+  }
+
+ private:
+  // Where d of a tile lies; `beyond` are the codes of a pixel beyond the image.
+  void find_pixels(size_t image, int64_t row, int64_t column, const uint8_t* beyond,
+                   const uint8_t* (&pixels)[kTilePixels]) const {
+    const int64_t height = geometry_.input[0], width = geometry_.input[1];
+    for (size_t k = 0; k < kTilePixels; ++k) {
+      const int64_t r = row + static_cast<int64_t>(k / 4), c = column + static_cast<int64_t>(k % 4);
+      const bool is_inside = r >= 0 && r < height && c >= 0 && c < width;
+      pixels[k] =
+          is_inside ? x_ + ((image * as_size(height) + as_size(r)) * as_size(width) + as_size(c)) * channels_
+                    : beyond;
+    }
+  }
+
+  void transform_tile(size_t tile, const uint8_t* beyond, uint8_t* codes, size_t stride,
+                      WinogradPlace* place) const {
+    const size_t rows = as_size(geometry_.output[0]), columns = as_size(geometry_.output[1]);
+    const size_t image = tile / (tile_rows_ * tile_columns_);
+    const size_t row = tile / tile_columns_ % tile_rows_ * 2, column = tile % tile_columns_ * 2;
+    *place = {(image * rows + row) * columns + column, column + 1 < columns, row + 1 < rows};
+    const uint8_t* pixels[kTilePixels];
+    find_pixels(image, static_cast<int64_t>(row) - geometry_.pads[0],
+                static_cast<int64_t>(column) - geometry_.pads[1], beyond, pixels);
+    winograd_.kernels.transform_input(pixels, channels_, winograd_.offset, codes, stride);
+  }
+
+  void transform_tiles(size_t first, size_t count, const uint8_t* beyond, uint8_t* codes, size_t stride,
+                       WinogradPlace* places) const {
+    const size_t at_once = std::max<size_t>(1, kTaskBytes / kWinogradPositions / channels_);
+    parallel_(divide_up(count, at_once), [&](size_t task) {
+      for (size_t i = task * at_once; i < std::min(count, (task + 1) * at_once); ++i)
+        transform_tile(first + i, beyond, codes + i * channels_, stride, places + i);
+    });
+  }
+
+  // A part is a run of tiles of one block of outputs.
+  void multiply(const WinogradTiles& tiles) const {
+    const size_t runs = std::max<size_t>(1, tiles.count / kRunTiles);
+    const size_t parts = output_blocks(layer_.weight) * runs;
+    const size_t products =
+        divide_up(tiles.count, runs) * kWinogradPositions * channels_ * kTileLanes * kPanelVectors;
+    const size_t parts_of_task = std::max<size_t>(1, kTaskProducts / products);
+    std::atomic<bool> failed{false};
+    parallel_(divide_up(parts, parts_of_task), [&](size_t task) {
+      const size_t first = task * parts_of_task;
+      try {
+        run_parts(tiles, runs, first, std::min(first + parts_of_task, parts));
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+    });
+    if (failed) throw std::bad_alloc();
+  }
+
+  size_t weights_bytes() const { return kWinogradPositions * channels_ / 4 * kVectorBytes * kPanelVectors; }
+
+  void run_parts(const WinogradTiles& tiles, size_t runs, size_t first, size_t end) const {
+    const Scratch scratch(divide_up(weights_bytes() + panel_bytes(layer_.weight), sizeof(float)));
+    auto* const weights = reinterpret_cast<int8_t*>(scratch.data());
+    OutputOperands operands;
+    BlockStarts starts;
+    for (size_t part = first; part < end; ++part) {
+      const OutputBlock block = output_block(layer_.weight, part / runs);
+      if (part == first || part % runs == 0) prepare(block, weights, &operands, &starts);
+      const size_t tile = part % runs * tiles.count / runs, last = (part % runs + 1) * tiles.count / runs;
+      WinogradTiles some = tiles;
+      some.x += tile * channels_;
+      some.places += tile;
+      some.count = last - tile;
+      winograd_.kernels.run(weights, block.vectors, some, starts.start,
+                            results_of(layer_, block, operands, output_, 0));
+    }
+  }
+
+  void prepare(const OutputBlock& block, int8_t* weights, OutputOperands* operands,
+               BlockStarts* starts) const {
+    auto* const panel = weights + weights_bytes();
+    for (size_t v = 0; v < block.vectors; ++v) {
+      decode_vector(layer_, block, v, panel);
+      winograd_.kernels.transform_weights(panel, channels_, block.vectors * kVectorBytes,
+                                          weights + v * kVectorBytes);
+    }
+    copy_operands(layer_, block, operands);
+    *starts = {};
+    for (size_t ab = 0; ab < kTileOutputs; ++ab)
+      std::copy_n(winograd_.starts.data() + ab * layer_.weight.outputs + block.first_output, block.outputs,
+                  starts->start + ab * block.vectors * kTileLanes);
+  }
+
+  const IntegerWinograd& winograd_;
+  const IntegerLayer& layer_;
+  const IntegerGeometry& geometry_;
+  const uint8_t* x_;
+  const IntegerOutput& output_;
+  const Parallel& parallel_;
+  const size_t channels_;
+  const size_t tile_rows_, tile_columns_;
+};
+
+}  // namespace
+
+IntegerWinograd make_integer_winograd(const IntegerLayer& layer, const Convolution& convolution, Isa isa) {
+  IntegerWinograd winograd = {false, get_integer_winograd(isa), 0, {}};
+  const IntegerWeight& weight = layer.weight;
+  if (!has_such_a_kernel(convolution) || weight.x_bits > kMostXBits ||
+      weight.x_zero_point >= size_t{1} << weight.x_bits)
+    return winograd;
+  winograd.offset = static_cast<uint8_t>(2 * ((size_t{1} << weight.x_bits) - 1));
+  winograd.starts.resize(kTileOutputs * weight.outputs);
+  winograd.is_exact = fill_all_starts(layer, &winograd);
+  if (!winograd.is_exact) winograd.starts = {};
+  return winograd;
+}
+
+bool is_winograd_faster(const IntegerWinograd& winograd, const IntegerLayer&, const IntegerGeometry&) {
+  return winograd.is_exact && winograd.kernels.run != integer_winograd_scalar;
+}
+
+void convolve_winograd(const IntegerWinograd& winograd, const IntegerLayer& layer,
+                       const IntegerGeometry& geometry, const uint8_t* x, const IntegerOutput& output,
+                       const Parallel& parallel) {
+  WinogradProduct(winograd, layer, geometry, x, output, parallel).run();
+}
+
+}  // namespace qc
