@@ -206,7 +206,7 @@ class WinogradProduct {
     if (failed) throw std::bad_alloc();
   }
 
-  size_t weights_bytes() const { return kWinogradPositions * channels_ / 4 * kVectorBytes * kPanelVectors; }
+  size_t weights_bytes() const { return kWinogradPositions * winograd_weights_stride(channels_, kPanelVectors); }
 
   void run_parts(const WinogradTiles& tiles, size_t runs, size_t first, size_t end) const {
     const Scratch scratch(divide_up(weights_bytes() + panel_bytes(layer_.weight), sizeof(float)));
@@ -231,7 +231,7 @@ class WinogradProduct {
     auto* const panel = weights + weights_bytes();
     for (size_t v = 0; v < block.vectors; ++v) {
       decode_vector(layer_, block, v, panel);
-      winograd_.kernels.transform_weights(panel, channels_, block.vectors * kVectorBytes,
+      winograd_.kernels.transform_weights(panel, channels_, block.vectors,
                                           weights + v * kVectorBytes);
     }
     copy_operands(layer_, block, operands);

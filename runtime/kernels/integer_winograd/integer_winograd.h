@@ -28,10 +28,16 @@ namespace qc {
 
 constexpr size_t kWinogradPositions = 16;
 
+// Bytes between the same weights of two positions, for `vectors` vectors of outputs: an odd number of cache
+// lines, so that positions lie in different sets.
+static inline size_t winograd_weights_stride(size_t channels, size_t vectors) {
+  return (channels / 4 * vectors | 1) * 64;
+}
+
 // U of a vector of 16 outputs, a byte for each code of `panel`, [3 * 3][channels / 4][64]:
-//   transformed[(position * channels / 4 + c4) * step + byte]
-// `step` is 64 times the vectors of the block. Both aligned to 64.
-using winograd_weights_fn = void (*)(const int8_t* panel, size_t channels, size_t step, int8_t* transformed);
+//   transformed[position * winograd_weights_stride(channels, vectors) + c4 * vectors * 64 + byte]
+// `vectors` are those of the block. Both aligned to 64.
+using winograd_weights_fn = void (*)(const int8_t* panel, size_t channels, size_t vectors, int8_t* transformed);
 
 // V of one tile: transformed[position * position_stride + c]. `pixels` are the codes of d, through rows.
 using winograd_input_fn = void (*)(const uint8_t* const* pixels, size_t channels, uint8_t offset,
@@ -57,7 +63,7 @@ using integer_winograd_fn = void (*)(const int8_t* weights, size_t vectors, cons
                                      const int32_t* start, const IntegerResults& results);
 
 #define QC_INTEGER_WINOGRAD(isa, name)                                                                   \
-  void name##_weights(const int8_t* panel, size_t channels, size_t step, int8_t* transformed);           \
+  void name##_weights(const int8_t* panel, size_t channels, size_t vectors, int8_t* transformed);           \
   void name##_input(const uint8_t* const* pixels, size_t channels, uint8_t offset, uint8_t* transformed, \
                     size_t position_stride);                                                             \
   void name(const int8_t* weights, size_t vectors, const WinogradTiles& tiles, const int32_t* start,     \

@@ -12,22 +12,23 @@ uint32_t wrapped(int value) { return static_cast<uint32_t>(value); }
 uint32_t sum_of_position(const int8_t* weights, size_t vectors, const WinogradTiles& tiles, size_t tile,
                          size_t position, size_t output) {
   const uint8_t* const x = tiles.x + position * tiles.position_stride + tile * tiles.channels;
+  const int8_t* const panel = weights + position * winograd_weights_stride(tiles.channels, vectors);
   uint32_t sum = 0;
   for (size_t c = 0; c < tiles.channels; ++c)
-    sum += wrapped(x[c] * weight_in_panel(weights, vectors, output, position * tiles.channels + c));
+    sum += wrapped(x[c] * weight_in_panel(panel, vectors, output, c));
   return sum;
 }
 
 }  // namespace
 
-void integer_winograd_scalar_weights(const int8_t* panel, size_t channels, size_t step, int8_t* transformed) {
+void integer_winograd_scalar_weights(const int8_t* panel, size_t channels, size_t vectors, int8_t* transformed) {
   const size_t quads = channels / 4;
   for (size_t i = 0; i < quads * 64; ++i) {
     for (size_t p = 0; p < kWinogradPositions; ++p) {
       int sum = 0;
       for (size_t k = 0; k < 9; ++k)
         sum += kWinogradG[p / 4][k / 3] * kWinogradG[p % 4][k % 3] * panel[k * quads * 64 + i];
-      transformed[(p * quads + i / 64) * step + i % 64] = static_cast<int8_t>(sum);
+      transformed[p * winograd_weights_stride(channels, vectors) + i / 64 * vectors * 64 + i % 64] = static_cast<int8_t>(sum);
     }
   }
 }

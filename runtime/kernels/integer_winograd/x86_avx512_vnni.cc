@@ -79,11 +79,12 @@ void multiply_strip(const int8_t* weights, const WinogradTiles& tiles, size_t fi
   constexpr size_t kStride = rows * vectors * kLanes;
   alignas(64) int32_t sums[kWinogradPositions * kStride];
   const uint8_t* x = tiles.x + first * tiles.channels;
-  for (size_t p = 0; p < kWinogradPositions; ++p, x += tiles.position_stride) {
+  const size_t stride = winograd_weights_stride(tiles.channels, vectors);
+  for (size_t p = 0; p < kWinogradPositions; ++p, x += tiles.position_stride, weights += stride) {
     Sums<rows, vectors> sum;
     unroll<0, rows * vectors>(
         [&](auto i) QC_UNROLLED { sum[i.value / vectors][i.value % vectors] = _mm512_setzero_si512(); });
-    weights = add_run<rows, vectors>(x, tiles.channels, tiles.channels, weights, sum);
+    add_run<rows, vectors>(x, tiles.channels, tiles.channels, weights, sum);
     unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
       _mm512_store_si512(sums + p * kStride + i.value * kLanes, sum[i.value / vectors][i.value % vectors]);
     });

@@ -51,10 +51,10 @@ inline void transform_channels(const uint8_t* const* pixels, size_t first, __mma
 
 }  // namespace
 
-void integer_winograd_avx512_vnni_weights(const int8_t* panel, size_t channels, size_t step,
+void integer_winograd_avx512_vnni_weights(const int8_t* panel, size_t channels, size_t vectors,
                                           int8_t* transformed) {
-  const size_t quads = channels / 4;
-  for (size_t q = 0; q < quads; ++q, panel += kBytes, transformed += step) {
+  const size_t quads = channels / 4, stride = winograd_weights_stride(channels, vectors);
+  for (size_t q = 0; q < quads; ++q, panel += kBytes, transformed += vectors * kBytes) {
     __m512i columns[3][4];  // [column][row]
     for (size_t j = 0; j < 3; ++j) {
       const auto weight = [&](size_t i) { return _mm512_load_si512(panel + (i * 3 + j) * quads * kBytes); };
@@ -63,7 +63,7 @@ void integer_winograd_avx512_vnni_weights(const int8_t* panel, size_t channels, 
     for (size_t i = 0; i < 4; ++i) {
       __m512i row[4];
       expand(columns[0][i], columns[1][i], columns[2][i], row);
-      for (size_t j = 0; j < 4; ++j) _mm512_store_si512(transformed + (i * 4 + j) * quads * step, row[j]);
+      for (size_t j = 0; j < 4; ++j) _mm512_store_si512(transformed + (i * 4 + j) * stride, row[j]);
     }
   }
 }
