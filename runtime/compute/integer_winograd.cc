@@ -16,6 +16,7 @@ constexpr size_t kMostXBits = 6;  // 4 * 63 is a byte
 constexpr size_t kTaps = 9, kTileOutputs = 4, kTilePixels = 16;
 constexpr size_t kSumPosition = 5;               // [1, 1]: the one with no offset
 constexpr size_t kVectorBytes = 64;              // 16 outputs x 4 channels
+constexpr size_t kNarrowTiles = 16;  // up to so many a vector of outputs is multiplied by all at once
 constexpr size_t kChunkBytes = size_t{1} << 20;  // of transformed codes: they come from a cache
 constexpr size_t kChunkTiles = 256;              // at least: so many that transforming a weight costs little
 constexpr size_t kRunTiles = 192;                // of a part: the same
@@ -53,15 +54,13 @@ size_t panel_bytes(const IntegerWeight& weight) {  // of one vector of outputs, 
   return divide_up(weight.columns, kTileLanes) * kTileCodes;
 }
 
-// The weights of vector v of a block, as decode_panel.h has them.
-void decode_vector(const IntegerLayer& layer, const OutputBlock& block, size_t v, int8_t* panel) {
-  PanelOfWeights one = block.panel;
-  one.first_tile += v * one.tiles;
-  one.first_output += v * kTileLanes;
-  one.last_output = std::min(one.last_output, one.first_output + kTileLanes - 1);
-  one.vectors = 1;
-  layer.decode.run(layer.weight.tiles, one, panel);
+// Outputs [16 * index, + 16) alone.
+OutputBlock vector_block(const IntegerWeight& weight, size_t index) {
+  const size_t tiles = divide_up(weight.columns, kTileLanes), first = index * kTileLanes;
+  const size_t outputs = std::min(kTileLanes, weight.outputs - first);
+  return {first, outputs, 1, {index * tiles, tiles, 1, first, first + outputs - 1}};
 }
+size_t vector_blocks(const IntegerWeight& weight) { return divide_up(weight.outputs, kTileLanes); }
 
 // Adds up the weights of an output over all channels; false where a transformed one is no byte.
 bool add_taps(const int8_t* panel, size_t lane, size_t channels, Taps* sums) {
@@ -98,14 +97,13 @@ bool has_such_a_kernel(const Convolution& c) {
 bool fill_all_starts(const IntegerLayer& layer, IntegerWinograd* winograd) {
   const Scratch scratch(divide_up(panel_bytes(layer.weight), sizeof(float)));
   auto* const panel = reinterpret_cast<int8_t*>(scratch.data());
-  for (size_t i = 0; i < output_blocks(layer.weight); ++i) {
-    const OutputBlock block = output_block(layer.weight, i);
-    for (size_t output = 0; output < block.outputs; ++output) {
-      const size_t lane = output % kTileLanes;
-      if (lane == 0) decode_vector(layer, block, output / kTileLanes, panel);
+  for (size_t i = 0; i < vector_blocks(layer.weight); ++i) {
+    const OutputBlock block = vector_block(layer.weight, i);
+    layer.decode.run(layer.weight.tiles, block.panel, panel);
+    for (size_t lane = 0; lane < block.outputs; ++lane) {
       Taps sums = {};
       if (!add_taps(panel, lane, channels_of(layer.weight), &sums)) return false;
-      fill_starts(layer, block.first_output + output, sums, winograd);
+      fill_starts(layer, block.first_output + lane, sums, winograd);
     }
   }
   return true;
@@ -157,12 +155,18 @@ class WinogradProduct {
   void find_pixels(size_t image, int64_t row, int64_t column, const uint8_t* beyond,
                    const uint8_t* (&pixels)[kTilePixels]) const {
     const int64_t height = geometry_.input[0], width = geometry_.input[1];
+    const auto pixel = [&](int64_t r, int64_t c) {
+      return x_ + ((image * as_size(height) + as_size(r)) * as_size(width) + as_size(c)) * channels_;
+    };
+    if (row >= 0 && row + 4 <= height && column >= 0 && column + 4 <= width) {
+      const uint8_t* const first = pixel(row, column);
+      for (size_t k = 0; k < kTilePixels; ++k)
+        pixels[k] = first + (k / 4 * as_size(width) + k % 4) * channels_;
+      return;
+    }
     for (size_t k = 0; k < kTilePixels; ++k) {
       const int64_t r = row + static_cast<int64_t>(k / 4), c = column + static_cast<int64_t>(k % 4);
-      const bool is_inside = r >= 0 && r < height && c >= 0 && c < width;
-      pixels[k] =
-          is_inside ? x_ + ((image * as_size(height) + as_size(r)) * as_size(width) + as_size(c)) * channels_
-                    : beyond;
+      pixels[k] = r >= 0 && r < height && c >= 0 && c < width ? pixel(r, c) : beyond;
     }
   }
 
@@ -190,9 +194,10 @@ class WinogradProduct {
   // A part is a run of tiles of one block of outputs.
   void multiply(const WinogradTiles& tiles) const {
     const size_t runs = std::max<size_t>(1, tiles.count / kRunTiles);
-    const size_t parts = output_blocks(layer_.weight) * runs;
-    const size_t products =
-        divide_up(tiles.count, runs) * kWinogradPositions * channels_ * kTileLanes * kPanelVectors;
+    const bool is_narrow = tiles.count <= kNarrowTiles;
+    const size_t parts = (is_narrow ? vector_blocks(layer_.weight) : output_blocks(layer_.weight)) * runs;
+    const size_t lanes = kTileLanes * (is_narrow ? 1 : kPanelVectors);
+    const size_t products = divide_up(tiles.count, runs) * kWinogradPositions * channels_ * lanes;
     const size_t parts_of_task = std::max<size_t>(1, kTaskProducts / products);
     std::atomic<bool> failed{false};
     parallel_(divide_up(parts, parts_of_task), [&](size_t task) {
@@ -214,7 +219,8 @@ class WinogradProduct {
     OutputOperands operands;
     BlockStarts starts;
     for (size_t part = first; part < end; ++part) {
-      const OutputBlock block = output_block(layer_.weight, part / runs);
+      const OutputBlock block = tiles.count <= kNarrowTiles ? vector_block(layer_.weight, part / runs)
+                                                            : output_block(layer_.weight, part / runs);
       if (part == first || part % runs == 0) prepare(block, weights, &operands, &starts);
       const size_t tile = part % runs * tiles.count / runs, last = (part % runs + 1) * tiles.count / runs;
       WinogradTiles some = tiles;
@@ -230,7 +236,8 @@ class WinogradProduct {
                BlockStarts* starts) const {
     auto* const panel = weights + weights_bytes();
     for (size_t v = 0; v < block.vectors; ++v) {
-      decode_vector(layer_, block, v, panel);
+      const OutputBlock one = vector_block(layer_.weight, block.first_output / kTileLanes + v);
+      layer_.decode.run(layer_.weight.tiles, one.panel, panel);
       winograd_.kernels.transform_weights(panel, channels_, block.vectors,
                                           weights + v * kVectorBytes);
     }
