@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <new>
 
@@ -14,9 +15,9 @@ namespace {
 
 constexpr size_t kMostXBits = 6;  // 4 * 63 is a byte
 constexpr size_t kTaps = 9, kTileOutputs = 4, kTilePixels = 16;
-constexpr size_t kSumPosition = 5;               // [1, 1]: the one with no offset
-constexpr size_t kVectorBytes = 64;              // 16 outputs x 4 channels
-constexpr size_t kNarrowTiles = 16;  // up to so many a vector of outputs is multiplied by all at once
+constexpr size_t kSumPosition = 5;   // [1, 1]: the one with no offset
+constexpr size_t kVectorBytes = 64;  // 16 outputs x 4 channels
+constexpr size_t kFewTiles = 8, kNarrowTiles = 16;
 constexpr size_t kChunkBytes = size_t{1} << 20;  // of transformed codes: they come from a cache
 constexpr size_t kChunkTiles = 256;              // at least: so many that transforming a weight costs little
 constexpr size_t kRunTiles = 192;                // of a part: the same
@@ -109,6 +110,10 @@ bool fill_all_starts(const IntegerLayer& layer, IntegerWinograd* winograd) {
   return true;
 }
 
+// Whether vectors of outputs are multiplied one by one: all tiles fit one strip of the kernel, which then
+// reads a weight once; of fewer tiles each sum would wait for itself.
+bool is_narrow(size_t tiles) { return tiles >= kFewTiles && tiles <= kNarrowTiles; }
+
 // The starts of one block of outputs, up to whole vectors.
 struct alignas(64) BlockStarts {
   int32_t start[kTileOutputs * kTileLanes * kPanelVectors];
@@ -194,9 +199,9 @@ class WinogradProduct {
   // A part is a run of tiles of one block of outputs.
   void multiply(const WinogradTiles& tiles) const {
     const size_t runs = std::max<size_t>(1, tiles.count / kRunTiles);
-    const bool is_narrow = tiles.count <= kNarrowTiles;
-    const size_t parts = (is_narrow ? vector_blocks(layer_.weight) : output_blocks(layer_.weight)) * runs;
-    const size_t lanes = kTileLanes * (is_narrow ? 1 : kPanelVectors);
+    const bool narrow = is_narrow(tiles.count);
+    const size_t parts = (narrow ? vector_blocks(layer_.weight) : output_blocks(layer_.weight)) * runs;
+    const size_t lanes = kTileLanes * (narrow ? 1 : kPanelVectors);
     const size_t products = divide_up(tiles.count, runs) * kWinogradPositions * channels_ * lanes;
     const size_t parts_of_task = std::max<size_t>(1, kTaskProducts / products);
     std::atomic<bool> failed{false};
@@ -211,7 +216,9 @@ class WinogradProduct {
     if (failed) throw std::bad_alloc();
   }
 
-  size_t weights_bytes() const { return kWinogradPositions * winograd_weights_stride(channels_, kPanelVectors); }
+  size_t weights_bytes() const {
+    return kWinogradPositions * winograd_weights_stride(channels_, kPanelVectors);
+  }
 
   void run_parts(const WinogradTiles& tiles, size_t runs, size_t first, size_t end) const {
     const Scratch scratch(divide_up(weights_bytes() + panel_bytes(layer_.weight), sizeof(float)));
@@ -219,8 +226,8 @@ class WinogradProduct {
     OutputOperands operands;
     BlockStarts starts;
     for (size_t part = first; part < end; ++part) {
-      const OutputBlock block = tiles.count <= kNarrowTiles ? vector_block(layer_.weight, part / runs)
-                                                            : output_block(layer_.weight, part / runs);
+      const OutputBlock block = is_narrow(tiles.count) ? vector_block(layer_.weight, part / runs)
+                                                       : output_block(layer_.weight, part / runs);
       if (part == first || part % runs == 0) prepare(block, weights, &operands, &starts);
       const size_t tile = part % runs * tiles.count / runs, last = (part % runs + 1) * tiles.count / runs;
       WinogradTiles some = tiles;
@@ -238,8 +245,7 @@ class WinogradProduct {
     for (size_t v = 0; v < block.vectors; ++v) {
       const OutputBlock one = vector_block(layer_.weight, block.first_output / kTileLanes + v);
       layer_.decode.run(layer_.weight.tiles, one.panel, panel);
-      winograd_.kernels.transform_weights(panel, channels_, block.vectors,
-                                          weights + v * kVectorBytes);
+      winograd_.kernels.transform_weights(panel, channels_, block.vectors, weights + v * kVectorBytes);
     }
     copy_operands(layer_, block, operands);
     *starts = {};
@@ -273,8 +279,23 @@ IntegerWinograd make_integer_winograd(const IntegerLayer& layer, const Convoluti
   return winograd;
 }
 
-bool is_winograd_faster(const IntegerWinograd& winograd, const IntegerLayer&, const IntegerGeometry&) {
-  return winograd.is_exact && winograd.kernels.run != integer_winograd_scalar;
+// By cycles, as they were measured on a processor with two dot products of 64 bytes a cycle. A step is that
+// of four channels and 16 outputs: a position of y takes nine dot products directly, a tile 16; to transform
+// its weights takes 60. A tile takes 20, 45 for each 64 channels to transform, and 40 for the sums of 16
+// outputs.
+bool is_winograd_faster(const IntegerWinograd& winograd, const IntegerLayer& layer,
+                        const IntegerGeometry& geometry) {
+  if (!winograd.is_exact || winograd.kernels.run == integer_winograd_scalar) return false;
+  const auto rows = static_cast<double>(geometry.output[0]),
+             columns = static_cast<double>(geometry.output[1]);
+  const auto batch = static_cast<double>(geometry.batch);
+  const double positions = batch * rows * columns;
+  const double tiles = batch * std::ceil(rows / 2) * std::ceil(columns / 2);
+  const auto vectors = static_cast<double>(divide_up(layer.weight.outputs, kTileLanes));
+  const auto blocks = static_cast<double>(divide_up(geometry.channels, kVectorBytes));
+  const double steps = static_cast<double>(geometry.channels) / 4 * vectors;
+  const double saved = steps * (9 * positions - 16 * tiles) / 2;
+  return saved > 60 * steps + tiles * (20 + 45 * blocks + 40 * vectors);
 }
 
 void convolve_winograd(const IntegerWinograd& winograd, const IntegerLayer& layer,
