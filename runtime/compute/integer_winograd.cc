@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kMostXBits = 6;  // 4 * 63 is a byte
 constexpr size_t kTaps = 9, kTileOutputs = 4, kTilePixels = 16;
 constexpr size_t kSumPosition = 5;   // [1, 1]: the one with no offset
+constexpr size_t kTilesAtOnce = 8;   // of a tap, decoded and transformed
 constexpr size_t kVectorBytes = 64;  // 16 outputs x 4 channels
 constexpr size_t kFewTiles = 8, kNarrowTiles = 16;
 constexpr size_t kChunkBytes = size_t{1} << 20;  // of transformed codes: they come from a cache
@@ -239,13 +240,34 @@ class WinogradProduct {
     }
   }
 
+  // The weights of 16 outputs, some channels at a time: so what is decoded stays in the first-level cache.
+  // `all` are those of all channels.
+  void transform_vector(PanelOfWeights all, size_t vectors, int8_t* panel, int8_t* weights) const {
+    const size_t stride = winograd_weights_stride(channels_, vectors), step = vectors * kVectorBytes;
+    if (channels_ % kTileLanes != 0) {  // the tiles of a tap are not its own
+      layer_.decode.run(layer_.weight.tiles, all, panel);
+      return winograd_.kernels.transform_weights(
+          panel, {channels_ / 4, channels_ / 4 * kVectorBytes, step, stride}, weights);
+    }
+    const size_t tap_tiles = channels_ / kTileLanes;
+    for (size_t first = 0; first < tap_tiles; first += kTilesAtOnce) {
+      PanelOfWeights some = all;
+      some.tiles = std::min(kTilesAtOnce, tap_tiles - first);
+      const size_t tap_stride = some.tiles * kTileCodes;
+      for (size_t tap = 0; tap < kTaps; ++tap) {
+        some.first_tile = all.first_tile + tap * tap_tiles + first;
+        layer_.decode.run(layer_.weight.tiles, some, panel + tap * tap_stride);
+      }
+      winograd_.kernels.transform_weights(panel, {some.tiles * 4, tap_stride, step, stride},
+                                          weights + first * 4 * step);
+    }
+  }
+
   void prepare(const OutputBlock& block, int8_t* weights, OutputOperands* operands,
                BlockStarts* starts) const {
-    auto* const panel = weights + weights_bytes();
     for (size_t v = 0; v < block.vectors; ++v) {
       const OutputBlock one = vector_block(layer_.weight, block.first_output / kTileLanes + v);
-      layer_.decode.run(layer_.weight.tiles, one.panel, panel);
-      winograd_.kernels.transform_weights(panel, channels_, block.vectors, weights + v * kVectorBytes);
+      transform_vector(one.panel, block.vectors, weights + weights_bytes(), weights + v * kVectorBytes);
     }
     copy_operands(layer_, block, operands);
     *starts = {};

@@ -46,18 +46,17 @@ void check_definition(Random& random) {
 }
 
 void check_weights(Random& random, Isa isa) {
-  const size_t channels = 4 * uniform(random, 1, 20), vectors = uniform(random, 1, 4);
-  const size_t stride = winograd_weights_stride(channels, vectors);
-  const std::vector<uint8_t> bytes = random_codes(random, 9 * channels * 16);
-  Guarded<uint8_t> panel(bytes, Flush::low);  // aligned
-  Guarded<int8_t> found(16 * stride, Flush::low);
-  get_integer_winograd(isa).transform_weights(reinterpret_cast<int8_t*>(panel.data()), channels, vectors,
-                                              found.data());
-  for (size_t i = 0; i < channels * 16; ++i) {
+  const size_t quads = uniform(random, 1, 20), taps = 64 * (quads + uniform(random, 0, 2));
+  const WinogradPanel layout = {quads, taps, 64 * uniform(random, 1, 4), 64 * 4 * 21};
+  const std::vector<uint8_t> bytes = random_codes(random, 8 * taps + quads * 64);
+  Guarded<uint8_t> panel(bytes, Flush::high);
+  Guarded<int8_t> found(15 * layout.position_stride + (quads - 1) * layout.quad_stride + 64, Flush::high);
+  get_integer_winograd(isa).transform_weights(reinterpret_cast<int8_t*>(panel.data()), layout, found.data());
+  for (size_t i = 0; i < quads * 64; ++i) {
     int64_t g[9];
-    for (size_t k = 0; k < 9; ++k) g[k] = static_cast<int8_t>(bytes[k * channels * 16 + i]);
+    for (size_t k = 0; k < 9; ++k) g[k] = static_cast<int8_t>(bytes[k * taps + i]);
     for (size_t p = 0; p < 16; ++p)
-      expect(found.data()[p * stride + i / 64 * vectors * 64 + i % 64] ==
+      expect(found.data()[p * layout.position_stride + i / 64 * layout.quad_stride + i % 64] ==
                  static_cast<int8_t>(transformed(kG, g, p)),
              std::string("weights on ") + isa_name(isa));
   }

@@ -28,16 +28,20 @@ namespace qc {
 
 constexpr size_t kWinogradPositions = 16;
 
-// Bytes between the same weights of two positions, for `vectors` vectors of outputs: an odd number of cache
-// lines, so that positions lie in different sets.
+// Bytes between the same U of two positions, for `vectors` vectors of outputs, [channels / 4][vectors][64]:
+// an odd number of cache lines, so that positions lie in different sets.
 static inline size_t winograd_weights_stride(size_t channels, size_t vectors) {
   return (channels / 4 * vectors | 1) * 64;
 }
 
-// U of a vector of 16 outputs, a byte for each code of `panel`, [3 * 3][channels / 4][64]:
-//   transformed[position * winograd_weights_stride(channels, vectors) + c4 * vectors * 64 + byte]
-// `vectors` are those of the block. Both aligned to 64.
-using winograd_weights_fn = void (*)(const int8_t* panel, size_t channels, size_t vectors, int8_t* transformed);
+// Where 64 bytes lie, 16 outputs by four channels: of g panel[tap * tap_stride + q * 64], of U
+// transformed[position * position_stride + q * quad_stride], for q in [0, quads). All are multiples of 64.
+struct WinogradPanel {
+  size_t quads, tap_stride, quad_stride, position_stride;
+};
+
+// U of a vector of 16 outputs and some channels. Both aligned to 64.
+using winograd_weights_fn = void (*)(const int8_t* panel, const WinogradPanel& layout, int8_t* transformed);
 
 // V of one tile: transformed[position * position_stride + c]. `pixels` are the codes of d, through rows.
 using winograd_input_fn = void (*)(const uint8_t* const* pixels, size_t channels, uint8_t offset,
@@ -57,13 +61,14 @@ struct WinogradTiles {
   size_t y_columns;  // positions in a row of y
 };
 
-// The outputs of all tiles. `weights` are U of so many vectors; `start` is [4][16 * vectors], added to the
-// sums of (a, b) before they are divided; what becomes of sums is as in integer_gemm.h, but for its start.
+// The outputs of all tiles. `weights` are U of so many vectors, as winograd_weights_stride has them; `start`
+// is [4][16 * vectors], added to the sums of (a, b) before they are divided; what becomes of sums is as in
+// integer_gemm.h, but for its start.
 using integer_winograd_fn = void (*)(const int8_t* weights, size_t vectors, const WinogradTiles& tiles,
                                      const int32_t* start, const IntegerResults& results);
 
 #define QC_INTEGER_WINOGRAD(isa, name)                                                                   \
-  void name##_weights(const int8_t* panel, size_t channels, size_t vectors, int8_t* transformed);           \
+  void name##_weights(const int8_t* panel, const WinogradPanel& layout, int8_t* transformed);            \
   void name##_input(const uint8_t* const* pixels, size_t channels, uint8_t offset, uint8_t* transformed, \
                     size_t position_stride);                                                             \
   void name(const int8_t* weights, size_t vectors, const WinogradTiles& tiles, const int32_t* start,     \

@@ -21,14 +21,14 @@ uint32_t sum_of_position(const int8_t* weights, size_t vectors, const WinogradTi
 
 }  // namespace
 
-void integer_winograd_scalar_weights(const int8_t* panel, size_t channels, size_t vectors, int8_t* transformed) {
-  const size_t quads = channels / 4;
-  for (size_t i = 0; i < quads * 64; ++i) {
+void integer_winograd_scalar_weights(const int8_t* panel, const WinogradPanel& layout, int8_t* transformed) {
+  for (size_t i = 0; i < layout.quads * 64; ++i) {
+    int8_t* const to = transformed + i / 64 * layout.quad_stride + i % 64;
     for (size_t p = 0; p < kWinogradPositions; ++p) {
       int sum = 0;
       for (size_t k = 0; k < 9; ++k)
-        sum += kWinogradG[p / 4][k / 3] * kWinogradG[p % 4][k % 3] * panel[k * quads * 64 + i];
-      transformed[p * winograd_weights_stride(channels, vectors) + i / 64 * vectors * 64 + i % 64] = static_cast<int8_t>(sum);
+        sum += kWinogradG[p / 4][k / 3] * kWinogradG[p % 4][k % 3] * panel[k * layout.tap_stride + i];
+      to[p * layout.position_stride] = static_cast<int8_t>(sum);
     }
   }
 }

@@ -51,13 +51,13 @@ inline void transform_channels(const uint8_t* const* pixels, size_t first, __mma
 
 }  // namespace
 
-void integer_winograd_avx512_vnni_weights(const int8_t* panel, size_t channels, size_t vectors,
+void integer_winograd_avx512_vnni_weights(const int8_t* panel, const WinogradPanel& layout,
                                           int8_t* transformed) {
-  const size_t quads = channels / 4, stride = winograd_weights_stride(channels, vectors);
-  for (size_t q = 0; q < quads; ++q, panel += kBytes, transformed += vectors * kBytes) {
+  const size_t tap_stride = layout.tap_stride, stride = layout.position_stride;
+  for (size_t q = 0; q < layout.quads; ++q, panel += kBytes, transformed += layout.quad_stride) {
     __m512i columns[3][4];  // [column][row]
     for (size_t j = 0; j < 3; ++j) {
-      const auto weight = [&](size_t i) { return _mm512_load_si512(panel + (i * 3 + j) * quads * kBytes); };
+      const auto weight = [&](size_t i) { return _mm512_load_si512(panel + (i * 3 + j) * tap_stride); };
       expand(weight(0), weight(1), weight(2), columns[j]);
     }
     for (size_t i = 0; i < 4; ++i) {
