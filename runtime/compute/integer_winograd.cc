@@ -14,6 +14,7 @@ namespace qc {
 namespace {
 
 constexpr size_t kMostXBits = 6;  // 4 * 63 is a byte
+constexpr int kSmallWeight = 14;  // 9 * 14 is a byte
 constexpr size_t kTaps = 9, kTileOutputs = 4, kTilePixels = 16;
 constexpr size_t kSumPosition = 5;   // [1, 1]: the one with no offset
 constexpr size_t kTilesAtOnce = 8;   // of a tap, decoded and transformed
@@ -51,7 +52,6 @@ bool are_bytes(const Positions& positions) {
   return *least >= INT8_MIN && *most <= INT8_MAX;
 }
 
-size_t channels_of(const IntegerWeight& weight) { return weight.columns / kTaps; }
 size_t panel_bytes(const IntegerWeight& weight) {  // of one vector of outputs, decoded
   return divide_up(weight.columns, kTileLanes) * kTileCodes;
 }
@@ -64,16 +64,36 @@ OutputBlock vector_block(const IntegerWeight& weight, size_t index) {
 }
 size_t vector_blocks(const IntegerWeight& weight) { return divide_up(weight.outputs, kTileLanes); }
 
-// Adds up the weights of an output over all channels; false where a transformed one is no byte.
-bool add_taps(const int8_t* panel, size_t lane, size_t channels, Taps* sums) {
-  const size_t pitch = channels / 4 * kVectorBytes;
+// Of a decoded vector of outputs. Those of padding count too: they may only cost time.
+bool are_small(const int8_t* panel, size_t channels) {
+  int8_t least = 0, most = 0;
+  for (size_t i = 0; i < kTaps * channels * kTileLanes; ++i) {
+    least = std::min(least, panel[i]);
+    most = std::max(most, panel[i]);
+  }
+  return least >= -kSmallWeight && most <= kSmallWeight;
+}
+
+// Whether all transformed weights of one of its outputs are bytes.
+bool fits(const int8_t* panel, size_t lane, size_t channels) {
   for (size_t c = 0; c < channels; ++c) {
     const int8_t* const weight = panel + c / 4 * kVectorBytes + lane * 4 + c % 4;
     Taps taps;
-    for (size_t k = 0; k < kTaps; ++k) (*sums)[k] += taps[k] = weight[k * pitch];
+    for (size_t k = 0; k < kTaps; ++k) taps[k] = weight[k * channels / 4 * kVectorBytes];
     if (!are_bytes(transform(taps))) return false;
   }
   return true;
+}
+
+// The sums of its weights over all channels.
+Taps add_channels(const int8_t* panel, size_t lane, size_t channels) {
+  Taps sums = {};
+  for (size_t k = 0; k < kTaps; ++k) {
+    const int8_t* weight = panel + k * channels / 4 * kVectorBytes + lane * 4;
+    for (size_t c = 0; c < channels; c += 4, weight += kVectorBytes)
+      sums[k] += weight[0] + weight[1] + weight[2] + weight[3];
+  }
+  return sums;
 }
 
 // What the offset adds to the sums of the four outputs is taken off. Unsigned: sums may wrap around.
@@ -97,15 +117,16 @@ bool has_such_a_kernel(const Convolution& c) {
 }
 
 bool fill_all_starts(const IntegerLayer& layer, IntegerWinograd* winograd) {
+  const size_t channels = layer.weight.columns / kTaps;
   const Scratch scratch(divide_up(panel_bytes(layer.weight), sizeof(float)));
   auto* const panel = reinterpret_cast<int8_t*>(scratch.data());
   for (size_t i = 0; i < vector_blocks(layer.weight); ++i) {
     const OutputBlock block = vector_block(layer.weight, i);
     layer.decode.run(layer.weight.tiles, block.panel, panel);
+    const bool small = are_small(panel, channels);
     for (size_t lane = 0; lane < block.outputs; ++lane) {
-      Taps sums = {};
-      if (!add_taps(panel, lane, channels_of(layer.weight), &sums)) return false;
-      fill_starts(layer, block.first_output + lane, sums, winograd);
+      if (!small && !fits(panel, lane, channels)) return false;
+      fill_starts(layer, block.first_output + lane, add_channels(panel, lane, channels), winograd);
     }
   }
   return true;
