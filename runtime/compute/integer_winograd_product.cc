@@ -14,9 +14,9 @@ constexpr size_t kVectorBytes = 64;  // 16 outputs x 4 channels
 constexpr size_t kTilesAtOnce = 8;   // of a tap, decoded and transformed
 constexpr size_t kFewTiles = 8, kNarrowTiles = 16;
 constexpr size_t kChunkBytes = size_t{1} << 20;  // of transformed codes: they come from a cache
-constexpr size_t kChunkTiles = 256;              // at least: so many that transforming a weight costs little
-constexpr size_t kRunTiles = 192;                // of a part: the same
-constexpr size_t kTaskBytes = size_t{1} << 17;   // of transformed codes: a few microseconds
+constexpr size_t kChunkTiles = 256;  // so many in up to four times that: to transform a weight costs little
+constexpr size_t kRunTiles = 192;    // of a part: the same
+constexpr size_t kTaskBytes = size_t{1} << 17;     // of transformed codes: a few microseconds
 constexpr size_t kTaskProducts = size_t{1} << 21;  // the same
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
@@ -49,7 +49,8 @@ class WinogradProduct {
   void run() const {
     const size_t tiles = geometry_.batch * tile_rows_ * tile_columns_;
     if (tiles == 0) return;
-    const size_t most = std::max(kChunkTiles, kChunkBytes / kWinogradPositions / channels_);
+    const size_t fitting = kChunkBytes / kWinogradPositions / channels_;
+    const size_t most = std::max(fitting, std::min(kChunkTiles, 4 * fitting));
     const size_t chunks = divide_up(tiles, most);
     const size_t chunk_tiles = divide_up(tiles, chunks);
     // An odd number of cache lines: positions then lie in different sets.
