@@ -152,6 +152,14 @@ class WinogradProduct {
     }
   }
 
+  // Tiles that are decoded soon: a processor does not foresee that they lie apart.
+  void prefetch_tiles(size_t first) const {
+    const TiledWeight& weight = layer_.weight.tiles;
+    const size_t tile_bytes = kTileCodes / 8 * weight.bits;
+    const size_t end = std::min(first + kTilesAtOnce, weight.tile_count) * tile_bytes;
+    for (size_t at = first * tile_bytes; at < end; at += kVectorBytes) __builtin_prefetch(weight.tiles + at);
+  }
+
   // The weights of 16 outputs, some channels at a time: so what is decoded stays in the first-level cache.
   // `all` are those of all channels.
   void transform_vector(PanelOfWeights all, size_t vectors, int8_t* panel, int8_t* weights) const {
@@ -168,6 +176,7 @@ class WinogradProduct {
       const size_t tap_stride = some.tiles * kTileCodes;
       for (size_t tap = 0; tap < kTaps; ++tap) {
         some.first_tile = all.first_tile + tap * tap_tiles + first;
+        prefetch_tiles(some.first_tile + kTilesAtOnce);
         layer_.decode.run(layer_.weight.tiles, some, panel + tap * tap_stride);
       }
       winograd_.kernels.transform_weights(panel, {some.tiles * 4, tap_stride, step, stride},
