@@ -18,6 +18,7 @@ LIBRARY_NAME = "libqcompile_ops.so"
 LIBRARY_VARIABLE = "QCOMPILE_LIBRARY"
 _DOMAIN = "qcompile"
 _SPARSE = ("SparseMatMul", "SparseConv")  # of one kernel each
+_WINOGRAD_X_BITS = 6  # of codes of x, at most
 _UINT8 = 2  # onnx.TensorProto.UINT8
 
 
@@ -108,25 +109,43 @@ def runtime_info() -> RuntimeInfo:
 def kernel_of(node: onnx.NodeProto) -> str:
     """The kernel that this machine runs for ``node``, an operator of ours; for a product with a matrix, one row of x.
 
+    It is "one or another" for a 3x3 convolution of codes of at most 6 bits: which of the two runs depends on the
+    values of its weight and on the size of x.
+
     Raises QCompileError as ``runtime_info`` does, and where the attributes of ``node`` break a rule.
     """
-    name = _name_of_only_kernel(node)
-    if name is not None:
-        return str(_ask(())["kernels"][name][0])
+    names = _names_of_kernels(node)
+    if names:
+        kernels = _ask(())["kernels"]
+        return " or ".join(dict.fromkeys(kernels[name][0] for name in names))
     return str(_ask(node.attribute)["kernel"])
 
 
-def _name_of_only_kernel(node: onnx.NodeProto) -> str | None:
-    """What RuntimeInfo calls an operator whose kernel does not depend on its bits; None where it does."""
+def _names_of_kernels(node: onnx.NodeProto) -> tuple[str, ...]:
+    """What RuntimeInfo calls an operator whose kernel does not depend on the bits of its weight; () where it does."""
     if node.op_type in _SPARSE:
-        return node.op_type
+        return (node.op_type,)
     if node.op_type.startswith("IntegerMatMul"):
-        return "IntegerMatMul"
+        return ("IntegerMatMul",)
     if not node.op_type.startswith("IntegerConv"):
-        return None
+        return ()
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    is_depthwise = attributes.get("group", 1) > 1 and attributes["weight_shape"][1] == 1
-    return "IntegerConv depthwise" if is_depthwise else "IntegerConv"
+    if attributes.get("group", 1) > 1 and attributes["weight_shape"][1] == 1:
+        return ("IntegerConv depthwise",)
+    return ("IntegerConv winograd", "IntegerConv") if _may_be_winograd(attributes) else ("IntegerConv",)
+
+
+def _may_be_winograd(attributes: dict[str, Any]) -> bool:
+    """The part of runtime/compute/integer_winograd.cc that depends on attributes alone."""
+    x_bits = attributes.get("x_bits", 8)
+    return (
+        list(attributes["weight_shape"][2:]) == [3, 3]
+        and attributes["weight_shape"][1] % 4 == 0
+        and attributes.get("group", 1) == 1
+        and all(size == 1 for name in ("strides", "dilations") for size in attributes.get(name, ()))
+        and x_bits <= _WINOGRAD_X_BITS
+        and attributes.get("x_zero_point", 0) < 2**x_bits
+    )
 
 
 def _ask(attributes: Iterable[onnx.AttributeProto]) -> dict[str, Any]:

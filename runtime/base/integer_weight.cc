@@ -105,6 +105,7 @@ std::string check_integer_weight(const IntegerWeightClaim& claim, size_t groups,
     weight->columns *= static_cast<size_t>(weight->shape[axis]);
   weight->is_depthwise = groups > 1 && weight->shape[1] == 1;
   weight->x_zero_point = static_cast<uint8_t>(*claim.x_zero_point);
+  weight->x_bits = static_cast<size_t>(claim.x_bits.value_or(8));
   weight->tiles.bits = static_cast<size_t>(*claim.bits);
   if (!count_tiles(*weight, &weight->tiles.tile_count))
     return "weight_shape is " + as_text(weight->shape) + ": its size overflows. The file is damaged";

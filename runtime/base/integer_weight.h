@@ -29,6 +29,7 @@ struct IntegerWeight {
   const float* scale = nullptr;  // [outputs]
   const float* bias = nullptr;   // [outputs]
   uint8_t x_zero_point = 0;
+  size_t x_bits = 8;  // codes of x are below 2^x_bits, or results are wrong
 };
 
 constexpr int64_t kMaxTerms = 65536;  // of a sum: 65536 * 255 * 128 is below 2^31

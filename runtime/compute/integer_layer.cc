@@ -124,4 +124,16 @@ OutputBlock output_block(const IntegerWeight& weight, size_t index) {
           {(group * vectors + first) * tiles, tiles, end - first, first_output, first_output + outputs - 1}};
 }
 
+size_t output_vectors(const IntegerWeight& weight) { return vectors_of_group(weight); }
+
+OutputBlock output_vector(const IntegerWeight& weight, size_t index) {
+  const size_t tiles = divide_up(weight.columns, kTileLanes), first = index * kTileLanes;
+  const size_t outputs = std::min(kTileLanes, weight.outputs - first);
+  return {first, outputs, 1, {index * tiles, tiles, 1, first, first + outputs - 1}};
+}
+
+size_t vector_panel_bytes(const IntegerWeight& weight) {
+  return divide_up(weight.columns, kTileLanes) * kTileCodes;
+}
+
 }  // namespace qc

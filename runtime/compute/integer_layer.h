@@ -54,4 +54,9 @@ IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, c
 size_t output_blocks(const IntegerWeight& weight);  // of all groups
 OutputBlock output_block(const IntegerWeight& weight, size_t index);
 
+// The same of single vectors of outputs, for a weight of one group; and the bytes of their panel.
+size_t output_vectors(const IntegerWeight& weight);
+OutputBlock output_vector(const IntegerWeight& weight, size_t index);
+size_t vector_panel_bytes(const IntegerWeight& weight);
+
 }  // namespace qc

@@ -1,6 +1,7 @@
 // IntegerConv, IntegerConvAdd, IntegerConvFloat (docs/packed-format.md, section 6): channels last.
 #include "compute/integer_depthwise.h"
 #include "compute/integer_multiply.h"
+#include "compute/integer_winograd.h"
 #include "ops/custom_op.h"
 #include "ops/integer_result.h"
 #include "ops/operators.h"
@@ -26,6 +27,7 @@ class IntegerConv : public IntegerNode<kind> {
     refuse_if(choose_isa(&isa));
     layer_ = make_integer_layer(weight, isa);
     depthwise_ = get_integer_depthwise_kernels(isa);
+    winograd_ = make_integer_winograd(layer_, convolution_, isa);
   }
 
   void compute(const Call& call) const {
@@ -37,7 +39,10 @@ class IntegerConv : public IntegerNode<kind> {
     if (sizes.batch == 0) return;
     const auto* codes = static_cast<const uint8_t*>(x.data);
     if (layer_.weight.is_depthwise) return convolve_depthwise(sizes, codes, output, call.parallel());
-    multiply_integers(layer_, geometry_of(convolution_, sizes), codes, output, call.parallel());
+    const IntegerGeometry geometry = geometry_of(convolution_, sizes);
+    if (is_winograd_faster(winograd_, layer_, geometry))
+      return convolve_winograd(winograd_, layer_, geometry, codes, output, call.parallel());
+    multiply_integers(layer_, geometry, codes, output, call.parallel());
   }
 
  private:
@@ -56,6 +61,7 @@ class IntegerConv : public IntegerNode<kind> {
   Convolution convolution_;
   IntegerLayer layer_;
   IntegerDepthwiseKernels depthwise_;
+  IntegerWinograd winograd_;
 };
 
 }  // namespace

@@ -96,6 +96,24 @@ def test_conv_equals_numpy(isa, bits, x_shape, shape, codebooks, strides, pads, 
     assert_equals_numpy(random, random_layer(random, op, bits, shape, codebooks=codebooks, **geometry), x_shape)
 
 
+@pytest.mark.parametrize("op", CONVS)
+@pytest.mark.parametrize(("bits", "codebooks"), [(1, 1), (3, 0), (4, 0), (4, 1), (5, 0)])
+@pytest.mark.parametrize(("x_bits", "x_zero_point"), [(6, 0), (6, 31), (6, 63), (3, 7)])
+def test_convolutions_of_few_bits_equal_numpy(isa, op, bits, codebooks, x_bits, x_zero_point):
+    """Where the fastest kernel is another: it multiplies sums of weights by sums of codes, if they fit."""
+    random = np.random.default_rng([bits, x_bits, x_zero_point])
+    geometry = {"strides": [1, 1], "pads": [1, 0, 2, 1], "dilations": [1, 1], "group": 1}
+    layer = random_layer(random, op, bits, (72, 64, 3, 3), codebooks=codebooks, **geometry)
+    layer.attributes |= {"x_bits": x_bits, "x_zero_point": x_zero_point}
+    if codebooks:
+        layer.arguments["codebook"] = np.clip(layer.arguments["codebook"], -14, 14)
+    x, residual = random_inputs(random, layer, (2, 15, 16, 64))
+    x >>= 8 - x_bits
+    wanted = layer.numpy(x, residual)
+    for threads in (1, 3):
+        np.testing.assert_array_equal(run(layer.model(), x, residual, threads=threads), wanted)
+
+
 @pytest.mark.parametrize("op", [*MATMULS, *CONVS])
 @pytest.mark.parametrize("bits", [2, 8])
 def test_every_operator_equals_numpy(isa, op, bits):

@@ -21,7 +21,7 @@ def test_info_names_the_version_and_a_kernel_for_every_width():
     assert info.isas[-1] == "scalar"
     assert info.isa in info.isas
     packed, sparse = {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}, {"SparseMatMul", "SparseConv"}
-    integer = {"IntegerMatMul", "IntegerConv", "IntegerConv depthwise"}
+    integer = {"IntegerMatMul", "IntegerConv", "IntegerConv winograd", "IntegerConv depthwise"}
     assert set(info.kernels) == packed | sparse | integer
     for operator in packed:
         assert len(info.kernels[operator]) == 8
@@ -56,6 +56,22 @@ def test_tells_the_kernel_of_a_node(monkeypatch):
     assert runtime.kernel_of(conv_node([64, 1, 3, 3], 64)) == "codebook_depthwise_scalar"
     assert runtime.kernel_of(helper.make_node("SparseMatMul", [], [], weight_shape=[10, 20])) == "add_elements_scalar"
     assert runtime.kernel_of(helper.make_node("SparseConv", [], [], weight_shape=[4, 2, 3])) == "add_scaled_scalar"
+
+
+@pytest.mark.parametrize("isa", runtime.runtime_info().isas)
+def test_tells_the_kernels_that_a_small_convolution_may_run(monkeypatch, isa):
+    monkeypatch.setenv("QCOMPILE_FORCE_ISA", isa)
+    direct = f"integer_gemm_{INTEGER_ISAS.get(isa, isa)}"
+    either = f"integer_winograd_{isa} or {direct}" if isa == "avx512_vnni" else direct
+
+    def kernel(weight_shape=(64, 64, 3, 3), **attributes):
+        geometry = {"strides": [1, 1], "pads": [1, 1, 1, 1], "dilations": [1, 1], "group": 1}
+        attributes = geometry | {"weight_shape": weight_shape, "x_bits": 6, "x_zero_point": 63} | attributes
+        return runtime.kernel_of(helper.make_node("IntegerConvAdd", [], [], bits=4, **attributes))
+
+    assert kernel() == either
+    assert kernel(x_bits=7) == kernel(x_zero_point=64) == kernel(strides=[1, 2]) == kernel(dilations=[2, 1]) == direct
+    assert kernel((64, 64, 3)) == kernel((64, 66, 3, 3)) == kernel((64, 32, 3, 3), group=2) == direct
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+// Rows of bytes times a panel of weights: tiles of sums in registers, for the avx512_vnni kernels. Everything
+// is static.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/integer_gemm/x86_avx512_vnni_dots.h"
+
+namespace qc {
+namespace {
+
+constexpr size_t kBytes = 64;     // of weights in a register: 16 outputs x 4 columns
+constexpr size_t kStepBytes = 4;  // of x
+constexpr size_t kMaxVectors = 4;
+
+// The most rows whose sums leave room for weights and x among the 32 registers.
+constexpr size_t kMostRows[] = {16, 14, 9, 7};
+
+// One step: four columns. The last of four vectors of weights is read where it is used: with 28 sums there
+// is no register for it. `x[j]` is row 3 j: three rows share a pointer.
+template <size_t rows, size_t vectors, size_t offset>
+QC_UNROLLED inline void add_step(const uint8_t* const* x, size_t stride, const int8_t* weights,
+                                 Sums<rows, vectors>& sum) {
+  constexpr size_t held = vectors == kMaxVectors ? 3 : vectors;
+  __m512i w[held];
+  unroll<0, held>([&](auto v) QC_UNROLLED { w[v.value] = _mm512_load_si512(weights + v.value * kBytes); });
+  unroll<0, rows>([&](auto r) QC_UNROLLED {
+    const __m512i four = broadcast(x[r.value / 3] + r.value % 3 * stride + offset);
+    unroll<0, held>([&](auto v) QC_UNROLLED { add_dots(sum[r.value][v.value], four, w[v.value]); });
+    if constexpr (held < vectors) add_dots_from(sum[r.value][held], four, weights + held * kBytes);
+  });
+}
+
+template <size_t rows, size_t vectors>
+QC_UNROLLED inline const int8_t* add_run(const uint8_t* x, size_t stride, size_t bytes, const int8_t* weights,
+                                         Sums<rows, vectors>& sum) {
+  constexpr size_t kPointers = (rows + 2) / 3;
+  const uint8_t* pointers[kPointers];
+  unroll<0, kPointers>([&](auto j) QC_UNROLLED { pointers[j.value] = x + 3 * j.value * stride; });
+  for (size_t done = 0; done < bytes; done += kStepBytes) {
+    add_step<rows, vectors, 0>(pointers, stride, weights, sum);
+    weights += vectors * kBytes;
+    unroll<0, kPointers>([&](auto j) QC_UNROLLED { pointers[j.value] += kStepBytes; });
+  }
+  return weights;
+}
+
+}  // namespace
+}  // namespace qc
