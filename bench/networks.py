@@ -195,8 +195,10 @@ def main(networks: str, threads: int, rounds: int, rivals: str, output: pathlib.
     figures: list[Figures] = []
     for network in networks.split(","):
         figures += measure(network, rivals, threads, rounds)
-        settings = settings_of("bench/networks.py", rounds, threads=threads)
-        publish(as_markdown(figures, settings), settings, figures, output)
+        print(network, file=sys.stderr)
+    settings = settings_of("bench/networks.py", rounds, threads=threads)
+    settings["command"] = str(settings["command"]).replace(rivals, "PYTHON")  # paths are nobody's business
+    publish(as_markdown(figures, settings), settings, figures, output)
 
 
 if __name__ == "__main__":
