@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from qcompile.benchmark import bench_file
+from qcompile.calibration import ArrayReader
 from qcompile.comparison import Comparison, compare
-from qcompile.compiler import compile_file
+from qcompile.compiler import Integers, compile_file
 from qcompile.datasets import Dataset, load
 from qcompile.errors import QCompileError
 from qcompile.extras import require_training
@@ -18,6 +19,8 @@ from qcompile.runtime import kernel_of
 from qcompile.verification import evaluate_in_chunks, verify_file
 
 RECIPES = {"one-bit": "digits-lc-k2", "mixed": "digits-lc-mixed"}
+INTEGERS = "integers"  # the float network of the first recipe, not learned but rounded
+WEIGHT_BITS, SAMPLES, BATCH = 4, 400, 50
 BENCH_ROUNDS = 11
 
 
@@ -48,6 +51,7 @@ def run_demo(folder: pathlib.Path) -> Iterator[str]:
         yield f"\n== {name}: compiling to {packed} =="
         yield compile_file(folder / name / "exported.onnx", packed).as_text()
         yield from _show(name, plan, folder, dataset, results)
+    yield from _show_integers(folder, dataset, results)
     yield _closing(folder, results)
     if not all(result.agree for result in results):
         raise QCompileError("torch, onnxruntime and our kernels disagree: see the lines that say FAILED")
@@ -80,6 +84,20 @@ def _show(
     yield bench_file(packed, against=reference, rounds=BENCH_ROUNDS).as_text()
 
 
+def _show_integers(folder: pathlib.Path, dataset: Dataset, results: list[DemoResult]) -> Iterator[str]:
+    """Compiles a float network without training, activations and all, and shows that every way to run it agrees."""
+    reference, packed = folder / next(iter(RECIPES)) / "reference.onnx", folder / f"{INTEGERS}.onnx"
+    yield f"\n== {INTEGERS}: the float network, {WEIGHT_BITS}-bit weights and 8-bit activations, without training =="
+    name = load_model(reference).graph.input[0].name
+    samples = ArrayReader({name: dataset.train_images[:SAMPLES]}, BATCH)
+    yield compile_file(reference, packed, integers=Integers(samples, weight_bits=WEIGHT_BITS)).as_text()
+    verification = verify_file(packed, inputs={name: dataset.test_images})
+    yield "\n".join(check.as_text() for check in verification.comparisons)
+    results.append(DemoResult(INTEGERS, packed, verification.passed))
+    yield f"test error {error_percent(packed, dataset):.2f} % (float {error_percent(reference, dataset):.2f} %)"
+    yield bench_file(packed, against=reference, rounds=BENCH_ROUNDS).as_text()
+
+
 def _check_all(run: pathlib.Path, network: str, packed: pathlib.Path, dataset: Dataset) -> list[Comparison]:
     from qcompile.frontend.run_outputs import torch_outputs
 
@@ -103,6 +121,6 @@ def _closing(folder: pathlib.Path, results: list[DemoResult]) -> str:
     files = ", ".join(result.packed.name for result in results)
     verdict = "everything agrees" if all(result.agree for result in results) else "SOMETHING DISAGREES"
     return (
-        f"\n{verdict}. In {folder}: {files}, their reports (.report.json) and run folders.\n"
+        f"\n{verdict}. In {folder}: {files}, the reports of the learned ones (.report.json) and run folders.\n"
         f"Next: qcompile report {results[0].packed}    qcompile verify {results[0].packed}    qcompile doctor"
     )

@@ -3,6 +3,7 @@
 import json
 import time
 
+import onnx
 import pytest
 
 pytest.importorskip("torch")
@@ -10,6 +11,7 @@ pytest.importorskip("torch")
 from click.testing import CliRunner
 
 from qcompile.cli import main
+from qcompile.runtime import runtime_info
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,14 @@ def test_everything_agrees_and_the_files_are_there(demo):
     ]
     assert bits[0] == {1}
     assert len(bits[1]) > 1
+
+
+def test_the_float_network_becomes_integers_and_gives_the_same_bits(demo):
+    folder, output, _ = demo
+    operators = {node.op_type for node in onnx.load(folder / "integers.onnx").graph.node}
+    assert {"IntegerConv", "IntegerMatMulFloat"} <= operators
+    integers = output.split("== integers:")[1]
+    assert integers.count("largest difference 0 =") == 1 + len(runtime_info().isas)
 
 
 def test_prints_what_it_promises(demo):
