@@ -15,7 +15,7 @@ demo: $(READY) ## trains, compiles and runs handwritten digits; leaves the files
 test: build ## the C++ tests, plain, under ASan + UBSan and under TSan, then the Python tests
 	$(BIN)/ctest --test-dir build/dev --output-on-failure
 	$(BIN)/ctest --test-dir build/sanitized --output-on-failure
-	$(BIN)/ctest --test-dir build/races --output-on-failure -R threads_test
+	$(BIN)/ctest --test-dir build/races --output-on-failure -R 'threads_test|planted_race'
 	$(BIN)/python -m pytest
 
 check: $(READY) ## formatting, lint, types
@@ -36,7 +36,7 @@ build: $(READY) ## the C++ library into the environment, and its tests
 	$(CMAKE) -B build/races -DCMAKE_BUILD_TYPE=Debug -DQCOMPILE_RACES=ON
 	$(BIN)/cmake --build build/dev
 	$(BIN)/cmake --build build/sanitized
-	$(BIN)/cmake --build build/races --target threads_test
+	$(BIN)/cmake --build build/races --target threads_test planted_race
 
 bench: build ## speed against the rivals that are installed (pip install '.[bench]'), interleaved
 	$(BIN)/python bench/matmul.py

@@ -20,21 +20,9 @@ CUTS = ("Relu", "Clip")
 MOVES = ("MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat", "Dropout")
 MEANS = ("GlobalAveragePool", "ReduceMean")
 # What maps single numbers to single numbers.
-UNARY = (
-    *(
-        "Sigmoid",
-        "Tanh",
-        "HardSwish",
-        "HardSigmoid",
-        "LeakyRelu",
-        "Elu",
-        "Selu",
-        "Celu",
-        "Softplus",
-        "Softsign",
-        "Mish",
-    ),
-    *("Gelu", "Erf", "Abs", "Neg", "Exp", "Sqrt", "Relu", "Clip", "Mul", "Add", "Sub", "Div", "Max", "Min", "Pow"),
+UNARY = tuple(
+    "Sigmoid Tanh HardSwish HardSigmoid LeakyRelu Elu Selu Celu Softplus Softsign Mish Gelu Erf Abs Neg Exp Sqrt "
+    "Relu Clip Mul Add Sub Div Max Min Pow".split()
 )
 MOST_UNARY_NODES = 16
 

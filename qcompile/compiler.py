@@ -13,6 +13,7 @@ import qcompile
 from qcompile.calibration import MeanSquareError, Method, Reader, calibrate
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
+from qcompile.functions import OLDEST_OPSET
 from qcompile.integer_ops import EXACT_SUM, INTEGER_CONVS, INTEGER_MATMULS, decode_integer_weight, largest_sums
 from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
@@ -146,7 +147,7 @@ def _compile(model: ir.Model, functions: bool, integers: Integers | None) -> ir.
     else:
         _compile_integers(model, functions, integers)
     if not _layers(model):
-        raise ModelError(_nothing_found(list_left_alone(model)))
+        raise ModelError(_nothing_found(list_left_alone(model), integers=integers is not None))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
@@ -156,6 +157,11 @@ def _compile(model: ir.Model, functions: bool, integers: Integers | None) -> ir.
 
 def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> None:
     """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations."""
+    opset = model.graph.opset_imports.get("", 0)
+    if opset < OLDEST_OPSET:
+        raise ModelError(
+            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that."
+        )
     _run(model, fusing_passes(integers.weight_bits))
     runnable = model.clone()
     AttachFunctions()(runnable)
@@ -190,14 +196,16 @@ def _check_not_compiled(model: ir.Model) -> None:
         raise ModelError("the model is compiled already. Compile the exported model instead.")
 
 
-def _nothing_found(left_alone: list[tuple[str, str]]) -> str:
+def _nothing_found(left_alone: list[tuple[str, str]], *, integers: bool) -> str:
+    if integers:
+        return "the model has no Conv, Gemm or MatMul with a constant weight on the right: there is nothing to pack"
     if left_alone:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_alone)
         return f"no codebook weight of the model can be packed. {found}"
     return (
         "the model has no codebook weight. Looked for MatMul, Gemm or Conv whose weight is a lookup of constants: "
         "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1). "
-        "Was the network compressed before export?"
+        "Was the network compressed before export? A float model needs sample inputs: --calibration"
     )
 
 

@@ -33,7 +33,7 @@ ALLOWED = {
     "frontend": BASE | {"__init__", "datasets", "models"},
     "passes": BASE | {"calibration", "functions"},
     "loading": {"errors"},
-    "compiler": BASE | {"__init__", "calibration", "loading", "passes"},
+    "compiler": BASE | {"__init__", "calibration", "functions", "loading", "passes"},
     "runtime": {"__init__", "errors"},
     "packed_model": {"__init__", "errors", "integer_ops", "ops", "sparse_ops"},
     "bounded": set(),

@@ -8,7 +8,7 @@ import pytest
 
 from qcompile.calibration import ArrayReader, MinMax
 from qcompile.compiler import Integers, compile_model
-from qcompile.errors import DataError, QCompileError
+from qcompile.errors import DataError
 from qcompile.runtime import runtime_info, session
 from qcompile.verification import STOCK, evaluate_in_chunks, seeded_inputs, verify_file
 from tests.networks import NETWORKS
@@ -123,29 +123,8 @@ def compile_integers(name, path):
     return path
 
 
-@pytest.fixture
-def integer_kernels(tmp_path):
-    """Skips a test where the library has no IntegerConv; any other error is one."""
-    model = onnx.load(compile_integers("plain", tmp_path / "probe.onnx"))
-    node = next(node for node in model.graph.node if node.op_type == "IntegerConv")
-    graph = onnx.helper.make_graph(
-        [node],
-        "probe",
-        [onnx.helper.make_tensor_value_info(node.input[0], onnx.TensorProto.UINT8, ["batch", 9, 8, 3])],
-        [onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.UINT8, None)],
-        [tensor for tensor in model.graph.initializer if tensor.name in node.input],
-    )
-    probe = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=8)
-    try:
-        session(probe.SerializeToString(), library=True)
-    except QCompileError as error:
-        if "is not a registered function/op" not in str(error):
-            raise
-        pytest.skip("the library has no IntegerConv")
-
-
 @pytest.mark.parametrize("name", INTEGER_NETWORKS)
-def test_verifies_integer_files(integer_kernels, name, tmp_path):
+def test_verifies_integer_files(name, tmp_path):
     """Codes are certain: no difference is allowed, on stock onnxruntime or any ISA."""
     result = verify_file(compile_integers(name, tmp_path / "packed.onnx"))
     assert result.passed, result.as_text()
@@ -154,7 +133,7 @@ def test_verifies_integer_files(integer_kernels, name, tmp_path):
         assert {(c.largest_difference, c.worst_layer_ratio) for c in result.comparisons} == {(0, 0)}
 
 
-def test_a_wrong_integer_body_fails(integer_kernels, tmp_path):
+def test_a_wrong_integer_body_fails(tmp_path):
     model = onnx.load(compile_integers("plain", tmp_path / "packed.onnx"))
     function = next(f for f in model.functions if f.name == "IntegerConv")
     next(node for node in function.node if node.op_type == "Round").op_type = "Ceil"

@@ -1,18 +1,9 @@
 #include "base/convolution.h"
 
-#include "base/checked_arithmetic.h"
+#include "base/axes.h"
 
 namespace qc {
 namespace {
-
-std::string check_sizes(const char* name, const std::optional<Shape>& found, size_t count, int64_t least) {
-  const std::string wanted = std::string("wanted ") + std::to_string(count) + " ints, each from " +
-                             std::to_string(least) + " to " + std::to_string(kMaxSize);
-  if (!found) return std::string("attribute ") + name + " is missing, " + wanted;
-  bool fits = found->size() == count;
-  for (int64_t value : *found) fits = fits && value >= least && value <= kMaxSize;
-  return fits ? "" : std::string(name) + " is " + as_text(*found) + ", " + wanted;
-}
 
 std::string check_group(const std::optional<int64_t>& group, const Shape& weight_shape) {
   const std::string wanted = "wanted a divisor of the " + std::to_string(weight_shape[0]) + " outputs";
@@ -20,12 +11,6 @@ std::string check_group(const std::optional<int64_t>& group, const Shape& weight
   if (*group < 1 || *group > kMaxSize || weight_shape[0] % *group != 0)
     return "group is " + std::to_string(*group) + ", " + wanted;
   return "";
-}
-
-// The two axes of a list of one or two; a missing first axis is `neutral`.
-std::array<int64_t, 2> two_axes(const int64_t* values, size_t axes, int64_t neutral) {
-  return axes == 2 ? std::array<int64_t, 2>{values[0], values[1]}
-                   : std::array<int64_t, 2>{neutral, values[0]};
 }
 
 // Every value is at most 2^31 - 1, so the largest intermediate result, a product of two, fits int64.

@@ -1,18 +1,9 @@
 #include "base/pooling.h"
 
-#include "base/checked_arithmetic.h"
+#include "base/axes.h"
 
 namespace qc {
 namespace {
-
-std::string check_sizes(const char* name, const std::optional<Shape>& found, size_t count, int64_t least) {
-  const std::string wanted = std::string("wanted ") + std::to_string(count) + " ints, each from " +
-                             std::to_string(least) + " to " + std::to_string(kMaxSize);
-  if (!found) return std::string("attribute ") + name + " is missing, " + wanted;
-  bool fits = found->size() == count;
-  for (int64_t value : *found) fits = fits && value >= least && value <= kMaxSize;
-  return fits ? "" : std::string(name) + " is " + as_text(*found) + ", " + wanted;
-}
 
 std::string check_claim(const PoolingClaim& claim) {
   if (!claim.kernel_shape) return "attribute kernel_shape is missing, wanted one or two ints";
@@ -28,12 +19,6 @@ std::string check_claim(const PoolingClaim& claim) {
   return fits ? ""
               : "pads is " + as_text(*claim.pads) + ", wanted each smaller than its axis of kernel_shape " +
                     as_text(*claim.kernel_shape);
-}
-
-// The two axes of a list of one or two; a missing first axis is `neutral`.
-std::array<int64_t, 2> two_axes(const int64_t* values, size_t axes, int64_t neutral) {
-  return axes == 2 ? std::array<int64_t, 2>{values[0], values[1]}
-                   : std::array<int64_t, 2>{neutral, values[0]};
 }
 
 std::string check_shape(const Pooling& pooling, const Shape& x_shape) {
