@@ -21,8 +21,34 @@ MOVES = ("MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "C
 MEANS = ("GlobalAveragePool", "ReduceMean")
 # What maps single numbers to single numbers.
 UNARY = tuple(
-    "Sigmoid Tanh HardSwish HardSigmoid LeakyRelu Elu Selu Celu Softplus Softsign Mish Gelu Erf Abs Neg Exp Sqrt "
-    "Relu Clip Mul Add Sub Div Max Min Pow".split()
+    [
+        "Sigmoid",
+        "Tanh",
+        "HardSwish",
+        "HardSigmoid",
+        "LeakyRelu",
+        "Elu",
+        "Selu",
+        "Celu",
+        "Softplus",
+        "Softsign",
+        "Mish",
+        "Gelu",
+        "Erf",
+        "Abs",
+        "Neg",
+        "Exp",
+        "Sqrt",
+        "Relu",
+        "Clip",
+        "Mul",
+        "Add",
+        "Sub",
+        "Div",
+        "Max",
+        "Min",
+        "Pow",
+    ]
 )
 MOST_UNARY_NODES = 16
 
