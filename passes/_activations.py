@@ -20,35 +20,10 @@ CUTS = ("Relu", "Clip")
 MOVES = ("MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat", "Dropout")
 MEANS = ("GlobalAveragePool", "ReduceMean")
 # What maps single numbers to single numbers.
-UNARY = tuple(
-    [
-        "Sigmoid",
-        "Tanh",
-        "HardSwish",
-        "HardSigmoid",
-        "LeakyRelu",
-        "Elu",
-        "Selu",
-        "Celu",
-        "Softplus",
-        "Softsign",
-        "Mish",
-        "Gelu",
-        "Erf",
-        "Abs",
-        "Neg",
-        "Exp",
-        "Sqrt",
-        "Relu",
-        "Clip",
-        "Mul",
-        "Add",
-        "Sub",
-        "Div",
-        "Max",
-        "Min",
-        "Pow",
-    ]
+UNARY = (
+    *("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "Selu", "Celu", "Softplus", "Softsign"),
+    *("Mish", "Gelu", "Erf", "Abs", "Neg", "Exp", "Sqrt", "Relu", "Clip"),
+    *("Mul", "Add", "Sub", "Div", "Max", "Min", "Pow"),
 )
 MOST_UNARY_NODES = 16
 
