@@ -79,8 +79,14 @@ class Team:
         return values
 
     def parallel(self, network: nn.Module) -> nn.Module:
-        """``network`` as the module to train: the gradients that it leaves are means over the processes."""
-        return network if self.size == 1 else nn.parallel.DistributedDataParallel(network)
+        """``network`` as the module to train: the gradients that it leaves are means over the processes.
+
+        On a group of its own. torch's wrapper never lets go of its group, so gloo's threads outlive that group's end,
+        and one that drops the tensors of the last meeting while the interpreter ends aborts the process.
+        """
+        if self.size == 1:
+            return network
+        return nn.parallel.DistributedDataParallel(network, process_group=distributed.new_group())
 
     def parts(
         self, images: torch.Tensor, labels: torch.Tensor, accumulate: int
