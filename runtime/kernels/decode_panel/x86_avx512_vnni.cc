@@ -10,10 +10,15 @@
 namespace qc {
 namespace {
 
+constexpr size_t kPrefetchBytes = 2048;  // ahead of what is read
+
 template <size_t bits, typename AnyTable>
 inline void decode_vector(const AnyTable& table, const uint8_t* tile, size_t tiles, size_t stride,
                           int8_t* panel) {
   for (size_t t = 0; t < tiles; ++t, tile += 32 * bits, panel += kQuarters * stride) {
+    // Only a hint: it never faults, so the address may lie beyond the buffer.
+    for (size_t i = 0; i < 32 * bits; i += kBytes)
+      _mm_prefetch(reinterpret_cast<const char*>(tile + kPrefetchBytes + i), _MM_HINT_T0);
     const Tile<bits> codes(tile);
     _mm512_store_si512(panel, table.template weights<0>(codes));
     _mm512_store_si512(panel + stride, table.template weights<1>(codes));
