@@ -54,6 +54,23 @@ float largest_value(const IntegerWeight& weight) {
   return largest;
 }
 
+int largest_entry(const TiledWeight& tiles, size_t outputs) {
+  const size_t entries = size_t{1} << tiles.bits;
+  if (tiles.codebook == nullptr) return static_cast<int>(entries / 2);
+  int largest = 0;
+  for (size_t i = 0; i < divide_up(outputs, tiles.outputs_per_codebook) * entries; ++i)
+    largest = std::max(largest, std::abs(static_cast<int>(tiles.codebook[i])));
+  return largest;
+}
+
+// Beyond the edge x is the zero point, whatever x_bits says.
+size_t count_short_steps(const IntegerWeight& weight) {
+  constexpr int kMost = 32767, kEnough = 64;
+  const int largest_x = std::max((1 << weight.x_bits) - 1, static_cast<int>(weight.x_zero_point));
+  const int pair = 2 * largest_x * largest_entry(weight.tiles, weight.outputs);
+  return static_cast<size_t>(pair == 0 ? kEnough : std::min(kMost / pair, kEnough));
+}
+
 // Many large codebooks are decoded one by one, so only once.
 size_t choose_few_rows(const IntegerWeight& weight, const IntegerGemv& kernel) {
   if (kernel.run == integer_gemv_scalar) return 0;
@@ -71,6 +88,7 @@ IntegerLayer make_integer_layer(const IntegerWeight& weight, Isa isa) {
                         get_integer_gemm(isa),
                         get_integer_gemv(isa),
                         choose_few_rows(weight, get_integer_gemv(isa)),
+                        count_short_steps(weight),
                         largest_value(weight),
                         {}};
   if (weight.x_zero_point == 0) {

@@ -18,6 +18,7 @@ struct IntegerLayer {
   IntegerGemm multiply;
   IntegerGemv multiply_few;
   size_t few_rows;              // up to so many rows of x multiply_few can run and is the faster one
+  size_t short_steps;           // see integer_gemm.h
   float largest;                // no value is larger in size before a residual is added
   std::vector<int32_t> starts;  // where the sum of each output starts: -x_zero_point * the sum of its weights
 };

@@ -118,8 +118,9 @@ class IntegerProduct {
     const OutputBlock* block;
     int8_t* panel;
 
-    void multiply(const IntegerRows& rows, size_t first) const {
+    void multiply(IntegerRows rows, size_t first) const {
       const IntegerLayer& layer = product->layer_;
+      rows.short_steps = layer.short_steps;
       layer.multiply.run(panel, block->vectors, rows,
                          results_of(layer, *block, *product->operands(panel), product->output_, first));
     }

@@ -143,6 +143,16 @@ struct RandomResults {
   }
 };
 
+// Within [least, most]; those ends in a third of all calls only, so that sums get as large as they can.
+template <typename T>
+std::vector<T> extreme_bytes(Random& random, size_t count, int least, int most) {
+  std::vector<T> bytes = random_integers<T>(random, count, least, most);
+  if (uniform(random, 0, 2) > 0) return bytes;
+  const bool mixed = uniform(random, 0, 1) == 0;
+  for (T& byte : bytes) byte = static_cast<T>(mixed && byte % 2 == 0 ? most : least == 0 ? most : least);
+  return bytes;
+}
+
 void check_gemm(const char* name, integer_gemm_fn kernel, Random& random, size_t vectors, size_t positions,
                 Flush flush) {
   const size_t runs = uniform(random, 0, 4), run_bytes = 4 * uniform(random, 1, 9);
@@ -150,11 +160,20 @@ void check_gemm(const char* name, integer_gemm_fn kernel, Random& random, size_t
   std::vector<size_t> offsets = random_integers<size_t>(random, runs, 0, 200);
   if (runs > 0) offsets[uniform(random, 0, runs - 1)] = 200;
   const size_t x_bytes = runs == 0 || positions == 0 ? 0 : (positions - 1) * stride + 200 + run_bytes;
-  Guarded<uint8_t> x(random_bytes<uint8_t>(random, x_bytes), flush);
-  Guarded<int8_t> panel(random_bytes<int8_t>(random, runs * run_bytes * 16 * vectors), flush);
+  const int largest_x = (1 << uniform(random, 1, 8)) - 1, largest_w = 1 << uniform(random, 0, 7);
+  Guarded<uint8_t> x(extreme_bytes<uint8_t>(random, x_bytes, 0, largest_x), flush);
+  const size_t panel_bytes = runs * run_bytes * 16 * vectors;
+  Guarded<int8_t> panel(extreme_bytes<int8_t>(random, panel_bytes, -largest_w, std::min(largest_w, 127)),
+                        flush);
   Guarded<size_t> guarded_offsets(offsets, flush);
   RandomResults results(random, vectors, positions, flush);
-  const IntegerRows rows = {x.data(), positions, stride, guarded_offsets.data(), runs, run_bytes};
+  const IntegerRows rows = {x.data(),
+                            positions,
+                            stride,
+                            guarded_offsets.data(),
+                            runs,
+                            run_bytes,
+                            static_cast<size_t>(32767 / (2 * largest_x * largest_w))};
   const auto run = [&](integer_gemm_fn any) {
     return results.run([&](const IntegerResults& view) { any(panel.data(), vectors, rows, view); });
   };

@@ -26,6 +26,9 @@ struct IntegerRows {
   size_t positions, position_stride;
   const size_t* offsets;
   size_t runs, run_bytes;
+  // So many steps of four columns can be added up in 16 bits, the products of two columns in each number, and
+  // none overflows; 0 where not even one can. A kernel may make use of it.
+  size_t short_steps = 0;
 };
 
 struct IntegerResults {

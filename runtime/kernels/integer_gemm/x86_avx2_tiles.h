@@ -2,6 +2,9 @@
 // compiled with its flags. Everything is static.
 //
 //   Dots::kRows            rows of a tile: twice as many sums, the weights and x fit 16 registers
+//   Dots::add_run<rows>(x, source, panel, panel_step, low, high)
+//                          adds a run's products to the sums of `rows` rows, exactly; gives where the panel
+//                          goes on. StepByStep has it for ways that finish each four columns by themselves:
 //   Dots::Weights, Dots::X 8 outputs x 4 columns, and 4 columns of a row for all lanes
 //   Dots::add(sum, x, w)   adds the dot product of four columns to each of 8 sums, exactly
 #pragma once
@@ -71,6 +74,24 @@ struct Finish {
   }
 };
 
+template <typename Dots>
+struct StepByStep {
+  template <size_t rows>
+  static inline const int8_t* add_run(const uint8_t* x, const IntegerRows& source, const int8_t* panel,
+                                      size_t panel_step, __m256i* low, __m256i* high) {
+    for (size_t done = 0; done < source.run_bytes; done += kStepBytes, x += kStepBytes, panel += panel_step) {
+      const typename Dots::Weights left(panel), right(panel + kHalfBytes);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < rows; ++r) {
+        const typename Dots::X four(x + r * source.position_stride);
+        low[r] = Dots::add(low[r], four, left);
+        high[r] = Dots::add(high[r], four, right);
+      }
+    }
+    return panel;
+  }
+};
+
 // 16 outputs of `rows` positions from `first` on. `panel` is at the vector's weights.
 template <typename Dots, size_t rows>
 inline void multiply_tile(const int8_t* panel, size_t vectors, const IntegerRows& source, size_t first,
@@ -79,34 +100,33 @@ inline void multiply_tile(const int8_t* panel, size_t vectors, const IntegerRows
   const auto* const start = reinterpret_cast<const __m256i*>(finish.results.start + finish.first);
   for (size_t r = 0; r < rows; ++r)
     low[r] = _mm256_loadu_si256(start), high[r] = _mm256_loadu_si256(start + 1);
-  const size_t stride = source.position_stride;
   for (size_t u = 0; u < source.runs; ++u) {
-    const uint8_t* x = source.x + first * stride + source.offsets[u];
-    for (size_t done = 0; done < source.run_bytes; done += kStepBytes, x += kStepBytes) {
-      const typename Dots::Weights left(panel), right(panel + kHalfBytes);
-      panel += vectors * 2 * kHalfBytes;
-#pragma GCC unroll 8
-      for (size_t r = 0; r < rows; ++r) {
-        const typename Dots::X four(x + r * stride);
-        low[r] = Dots::add(low[r], four, left);
-        high[r] = Dots::add(high[r], four, right);
-      }
-    }
+    const uint8_t* const x = source.x + first * source.position_stride + source.offsets[u];
+    panel = Dots::template add_run<rows>(x, source, panel, vectors * 2 * kHalfBytes, low, high);
   }
   for (size_t r = 0; r < rows; ++r) finish.store(first + r, low[r], high[r]);
 }
 
+template <typename Dots, size_t most = Dots::kRows>
+inline void multiply_rows(const int8_t* panel, size_t vectors, const IntegerRows& rows, size_t first,
+                          size_t count, const Finish& finish) {
+  if (count == most) return multiply_tile<Dots, most>(panel, vectors, rows, first, finish);
+  if constexpr (most > 1) multiply_rows<Dots, most - 1>(panel, vectors, rows, first, count, finish);
+}
+
+// Tiles of about the same number of rows: weights are read once for each.
 template <typename Dots>
 inline void multiply_panel(const int8_t* panel, size_t vectors, const IntegerRows& rows,
                            const IntegerResults& results) {
+  const size_t tiles = (rows.positions + Dots::kRows - 1) / Dots::kRows;
   for (size_t v = 0; v < vectors; ++v, panel += 2 * kHalfBytes) {
     const size_t left = results.outputs - v * kLanes;
     const Finish finish = {results, v * kLanes, left < kLanes ? left : kLanes};
-    size_t p = 0;
-    for (; p + Dots::kRows <= rows.positions; p += Dots::kRows)
-      multiply_tile<Dots, Dots::kRows>(panel, vectors, rows, p, finish);
-    for (; p + 2 <= rows.positions; p += 2) multiply_tile<Dots, 2>(panel, vectors, rows, p, finish);
-    if (p < rows.positions) multiply_tile<Dots, 1>(panel, vectors, rows, p, finish);
+    for (size_t tile = 0, first = 0; tile < tiles; ++tile) {
+      const size_t count = (rows.positions - first) / (tiles - tile);
+      multiply_rows<Dots>(panel, vectors, rows, first, count, finish);
+      first += count;
+    }
   }
 }
 

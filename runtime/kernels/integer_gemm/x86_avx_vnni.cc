@@ -3,7 +3,7 @@
 namespace qc {
 namespace {
 
-struct VnniDots {
+struct VnniDots : StepByStep<VnniDots> {
   static constexpr size_t kRows = 6;
   struct Weights {
     __m256i bytes;
