@@ -4,7 +4,8 @@
 
 Random weights of the right shapes: what is measured is time, memory and bytes. PYTHON is that of an environment with
 the packages of rivals (`pip install "qcompile[bench]"`); a rival that is not there is left out, and the table says why.
-Every system runs in a process of its own and they take turns; a ratio is the median of the rounds' ratios.
+Every system runs in a process of its own and they take turns, with the peak of a core as one of them; a ratio is the
+median of the rounds' ratios.
 """
 
 import json
@@ -21,6 +22,8 @@ import numpy as np
 import torch
 from encoder import Encoder
 from interleaved import SEED, publish, settings_of
+from network_cost import network_multiply_adds
+from peak import Peak, build_peak, percent
 
 from qcompile import runtime
 from qcompile.calibration import ArrayReader, MinMax
@@ -56,7 +59,11 @@ class Rival:
 
 @dataclass(frozen=True)
 class Figures:
-    """Medians over rounds; ``ratios`` are this system's speed over that of each other, by name."""
+    """Medians over rounds; ``ratios`` are this system's speed over that of each other, by name.
+
+    ``percent_of_peak`` is the network's multiply-adds by the time, as a part of what int8 instructions can do; None
+    where that is not known.
+    """
 
     network: str
     system: str
@@ -65,6 +72,7 @@ class Figures:
     memory_mb: float
     file_bytes: int
     missing: str
+    percent_of_peak: float | None
     ratios: dict[str, float]
 
 
@@ -127,8 +135,8 @@ def ask(rival: Rival, line: str | None) -> dict[str, float]:
     return answer
 
 
-def measure(network: str, python: str, threads: int, rounds: int) -> list[Figures]:
-    """Times every system on ``network``."""
+def measure(network: str, python: str, threads: int, rounds: int, peak: Peak) -> list[Figures]:
+    """Times every system on ``network``, and the peak."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         rivals = make_rivals(network, folder, python)
@@ -137,23 +145,30 @@ def measure(network: str, python: str, threads: int, rounds: int) -> list[Figure
             for rival in running:
                 start(rival, folder, python, threads)
             for _ in range(rounds):
+                peak.measure()
                 for rival in random.sample(running, len(running)):
                     rival.times_us.append(ask(rival, str(SLICE_SECONDS))["mean_us"])
         finally:
             for rival in running:
                 if rival.worker is not None:
                     rival.worker.kill()
-        return [figures_of(network, rival, running) for rival in rivals]
+        operations = 2 * network_multiply_adds(folder / "float.onnx")
+        parts = {
+            rival.name: peak.percent_of_int8([operations / us / 1e3 for us in rival.times_us], threads)
+            for rival in rivals
+        }
+        return [figures_of(network, rival, running, parts[rival.name]) for rival in rivals]
 
 
-def figures_of(network: str, rival: Rival, running: list[Rival]) -> Figures:
+def figures_of(network: str, rival: Rival, running: list[Rival], percent_of_peak: float | None) -> Figures:
     ratios = {}
     for other in running if rival.times_us else ():
         pairs = zip(other.times_us, rival.times_us, strict=True)
         ratios[other.name] = statistics.median(theirs / ours for theirs, ours in pairs)
     median = statistics.median(rival.times_us) if rival.times_us else 0.0
     size = sum(path.stat().st_size for path in {rival.path, rival.path.with_suffix(".bin")} if path.exists())
-    return Figures(network, rival.name, median, rival.load_ms, rival.memory_mb, size, rival.missing, ratios)
+    measured = (median, rival.load_ms, rival.memory_mb, size)
+    return Figures(network, rival.name, *measured, rival.missing, percent_of_peak, ratios)
 
 
 def as_markdown(figures: list[Figures], settings: dict[str, object]) -> str:
@@ -161,24 +176,28 @@ def as_markdown(figures: list[Figures], settings: dict[str, object]) -> str:
     lines += [
         "One image; x: times as fast as that system, the median of the rounds' ratios. Memory: peak after load and"
     ]
-    lines += ["one run, less what it was after the imports.", ""]
+    lines += [
+        "one run, less what it was after the imports. % of int8 peak: the multiplications and additions of the float",
+        "network by the time, as a part of what the cores do from registers alone in the same rounds (bench/peak.cc).",
+        "",
+    ]
     for network in dict.fromkeys(row.network for row in figures):
         rows = [row for row in figures if row.network == network]
         others = [row.system for row in rows if not row.missing and not row.system.startswith("qcompile")]
         lines += [
             f"## {network}",
             "",
-            "| system | time | file | memory | load | " + " | ".join(f"x {o}" for o in others) + " |",
+            "| system | time | % of int8 peak | file | memory | load | " + " | ".join(f"x {o}" for o in others) + " |",
         ]
-        lines.append("|---" * (5 + len(others)) + "|")
+        lines.append("|---" * (6 + len(others)) + "|")
         for row in rows:
             if row.missing:
-                lines.append(f"| {row.system} | not run: {row.missing} |" + " |" * (3 + len(others)))
+                lines.append(f"| {row.system} | not run: {row.missing} |" + " |" * (4 + len(others)))
                 continue
             ratios = " | ".join(f"{row.ratios[other]:.2f}" for other in others)
             lines.append(
-                f"| {row.system} | {row.median_us:,.1f} us | {row.file_bytes:,} | {row.memory_mb:.1f} MB "
-                f"| {row.load_ms:.1f} ms | {ratios} |"
+                f"| {row.system} | {row.median_us:,.1f} us | {percent(row.percent_of_peak)} | {row.file_bytes:,} "
+                f"| {row.memory_mb:.1f} MB | {row.load_ms:.1f} ms | {ratios} |"
             )
         lines.append("")
     return "\n".join(lines)
@@ -193,10 +212,11 @@ def as_markdown(figures: list[Figures], settings: dict[str, object]) -> str:
 def main(networks: str, threads: int, rounds: int, rivals: str, output: pathlib.Path | None) -> None:
     random.seed(SEED)
     figures: list[Figures] = []
+    peak = build_peak()
     for network in networks.split(","):
-        figures += measure(network, rivals, threads, rounds)
+        figures += measure(network, rivals, threads, rounds, peak)
         print(network, file=sys.stderr)
-    settings = settings_of("bench/networks.py", rounds, threads=threads)
+    settings = settings_of("bench/networks.py", rounds, threads=threads, peak=peak.as_setting())
     settings["command"] = str(settings["command"]).replace(rivals, "PYTHON")  # paths are nobody's business
     publish(as_markdown(figures, settings), settings, figures, output)
 
