@@ -4,8 +4,8 @@ Run by the rivals' own Python for what needs their packages:
 
     python bench/network_files.py KIND FLOAT.onnx SAMPLES.npz TARGET
 
-KIND is onnxruntime-int8, onnxruntime-nbits, openvino-int8 or litert-int8. LiteRT reads no ONNX: for it FLOAT.pt2 lies beside
-FLOAT.onnx, the same network as torch exports it.
+KIND is onnxruntime-int8, onnxruntime-nbits, openvino-int8 or litert-int8. LiteRT reads no ONNX: for it FLOAT.pt2 lies
+beside FLOAT.onnx, the same network as torch exports it.
 """
 
 import pathlib

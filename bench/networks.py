@@ -193,7 +193,8 @@ def as_markdown(figures: list[Figures], settings: dict[str, object]) -> str:
     ]
     lines += [
         "one run, less what it was after the imports. % of int8 peak: the multiplications and additions of the float",
-        "network by the time, as a part of what the cores do from registers alone in the same rounds (bench/peak.cc).",
+        "network by the time, as a part of what the cores do from registers alone in the same rounds (bench/peak.cc);",
+        "above 100 where Winograd gets the same sums from fewer products.",
         "",
     ]
     for network in dict.fromkeys(row.network for row in figures):
