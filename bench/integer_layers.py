@@ -18,8 +18,10 @@ import click
 import numpy as np
 import onnx
 import onnxruntime
+from integer_cases import CASES, Convolution, Product
 from interleaved import SEED, hot_round, publish, settings_of
 from onnx import helper, numpy_helper
+from peak import Peak, build_peak, percent
 
 from qcompile import ops, runtime
 from qcompile.integer_ops import INTEGER_CONV, INTEGER_MATMUL, INTEGER_MATMUL_FLOAT
@@ -31,72 +33,16 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Product:
-    """x [m, k] times a weight [n, k]."""
-
-    m: int
-    k: int
-    n: int
-    bits: int
-
-    def __str__(self) -> str:
-        return f"{self.m} x {self.k} x {self.n}"
-
-    @property
-    def operations(self) -> int:
-        """Multiplications and additions."""
-        return 2 * self.m * self.k * self.n
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A square image and kernel, padded so that stride 1 keeps its size."""
-
-    size: int
-    channels: int
-    outputs: int
-    kernel: int
-    bits: int
-    stride: int = 1
-    group: int = 1
-
-    def __str__(self) -> str:
-        kind = "depthwise" if self.group > 1 else f"{self.channels} ->"
-        stride = f", stride {self.stride}" if self.stride > 1 else ""
-        return f"{self.kernel}x{self.kernel} {kind} {self.outputs} at {self.size}x{self.size}{stride}"
-
-    @property
-    def operations(self) -> int:
-        """Multiplications and additions."""
-        positions = (-(-self.size // self.stride)) ** 2
-        return 2 * positions * self.kernel**2 * self.channels // self.group * self.outputs
-
-
-CASES: tuple[Product | Convolution, ...] = (
-    *(Product(1, 4096, 4096, bits) for bits in (1, 2, 3, 4, 8)),
-    *(Product(m, 1024, 1024, 4) for m in (8, 64, 196)),
-    *(
-        Convolution(size, width, width, 3, 4)
-        for width, size in ((16, 32), (64, 8), (64, 56), (128, 28), (256, 14), (512, 7))
-    ),
-    Convolution(14, 96, 576, 1, 4),
-    Convolution(14, 576, 96, 1, 4),
-    Convolution(224, 3, 64, 7, 4, stride=2),
-    *(
-        Convolution(size, width, width, 3, 4, group=width)
-        for width, size in ((144, 56), (192, 28), (576, 14), (960, 7))
-    ),
-    Convolution(14, 672, 672, 5, 4, group=672),
-)
-
-
-@dataclass(frozen=True)
 class Figures:
-    """Median times by system in microseconds, ours first, and how often each of the others takes our time."""
+    """Median times by system in microseconds, ours first, and how often each of the others takes our time.
+
+    ``percent_of_peak`` is our part of what the int8 instructions of a core can do, None where that is not known.
+    """
 
     case: str
     bits: int
     giga_operations: float
+    percent_of_peak: float | None
     times_us: dict[str, float]
     speedups: dict[str, float] = field(default_factory=dict)
 
@@ -221,8 +167,8 @@ def convolutions(case: Convolution, random: np.random.Generator) -> tuple[Array,
     }
 
 
-def measure(case: Product | Convolution, rounds: int) -> Figures:
-    """Times every system on ``case`` after the codes of ours and int8 were compared."""
+def measure(case: Product | Convolution, rounds: int, peak: Peak) -> Figures:
+    """Times every system on ``case``, and the peak, after the codes of ours and int8 were compared."""
     random = np.random.default_rng(SEED)
     x, models = products(case, random) if isinstance(case, Product) else convolutions(case, random)
     calls = {
@@ -232,7 +178,10 @@ def measure(case: Product | Convolution, rounds: int) -> Figures:
         difference = np.abs(calls["qcompile"].result().astype(int) - calls["int8"].result().astype(int)).max()
         if difference > 1:  # two ways of rounding
             raise ValueError(f"{case}: int8 differs by {difference} codes")
-    times = [hot_round(list(calls.values())) for _ in range(rounds)]
+    times = []
+    for _ in range(rounds):
+        peak.measure()
+        times.append(hot_round(list(calls.values())))
     columns = dict(zip(calls, zip(*times, strict=True), strict=True))
     medians = {name: statistics.median(column) / REPEATS for name, column in columns.items()}
     speedups = {
@@ -240,7 +189,9 @@ def measure(case: Product | Convolution, rounds: int) -> Figures:
         for name, column in columns.items()
         if name != "qcompile"
     }
-    return Figures(str(case), case.bits, case.operations / medians["qcompile"] / 1e3, medians, speedups)
+    speeds = [case.operations * REPEATS / time_us / 1e3 for time_us in columns["qcompile"]]
+    giga_operations = case.operations / medians["qcompile"] / 1e3
+    return Figures(str(case), case.bits, giga_operations, peak.percent_of_int8(speeds), medians, speedups)
 
 
 @dataclass
@@ -278,14 +229,15 @@ def as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
         *(f"* {name}: {value}" for name, value in settings.items()),
         "",
         "Ours in microseconds, and how many times as long the others take: the median of the rounds' ratios. GOP/s",
-        "counts multiplications and additions. How: the head of bench/integer_layers.py.",
+        "counts multiplications and additions, those of the plain layer; % of int8 peak is their part of what a core",
+        "does from registers alone in the same rounds (bench/peak.cc). How: the head of bench/integer_layers.py.",
         "",
-        "| layer | bits | ours | GOP/s | " + " | ".join(names) + " |",
-        "|---" * (4 + len(names)) + "|",
+        "| layer | bits | ours | GOP/s | % of int8 peak | " + " | ".join(names) + " |",
+        "|---" * (5 + len(names)) + "|",
     ]
     for row in figures:
         cells = [f"{row.speedups[name]:.2f}x" if name in row.speedups else "" for name in names]
-        ours = f"{row.times_us['qcompile']:.1f} us | {row.giga_operations:.0f}"
+        ours = f"{row.times_us['qcompile']:.1f} us | {row.giga_operations:.0f} | {percent(row.percent_of_peak)}"
         lines.append(f"| {row.case} | {row.bits} | {ours} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
@@ -295,12 +247,12 @@ def as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
 @click.option("--only", default="", help="Cases that contain this text.")
 @click.option("--output", type=click.Path(path_type=pathlib.Path))
 def main(rounds: int, only: str, output: pathlib.Path | None) -> None:
-    figures = []
+    figures, peak = [], build_peak()
     for case in CASES:
         if only in str(case):
-            figures.append(measure(case, rounds))
+            figures.append(measure(case, rounds, peak))
             print(figures[-1].case, figures[-1].bits, figures[-1].speedups, file=sys.stderr)
-    settings = settings_of("bench/integer_layers.py", rounds)
+    settings = settings_of("bench/integer_layers.py", rounds, peak=peak.as_setting())
     publish(as_markdown(figures, settings), settings, figures, output)
 
 

@@ -2,7 +2,10 @@
 
 Run by the rivals' own Python for what needs their packages:
 
-    python bench/network_files.py onnxruntime-int8|onnxruntime-nbits|openvino-int8 FLOAT.onnx SAMPLES.npz TARGET
+    python bench/network_files.py KIND FLOAT.onnx SAMPLES.npz TARGET
+
+KIND is onnxruntime-int8, onnxruntime-nbits, openvino-int8 or litert-int8. LiteRT reads no ONNX: for it FLOAT.pt2 lies
+beside FLOAT.onnx, the same network as torch exports it.
 """
 
 import pathlib
@@ -67,10 +70,33 @@ def make_onnxruntime_nbits(source: str, samples: dict[str, np.ndarray], target: 
     quantizer.model.save_model_to_file(target)
 
 
+def make_litert_int8(source: str, samples: dict[str, np.ndarray], target: str) -> None:
+    """Activations int8 by ranges from the samples, weights by channel; images channels last, floats in and out."""
+    import litert_torch
+    import torch
+    from ai_edge_quantizer import quantizer, recipe
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    [array] = samples.values()
+    network = torch.export.load(pathlib.Path(source).with_suffix(".pt2")).module()
+    if array.ndim == 4:
+        network = litert_torch.to_channel_last_io(network, args=[0])
+        array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
+    with tempfile.TemporaryDirectory() as folder:
+        floats = str(pathlib.Path(folder, "float.tflite"))
+        litert_torch.convert(network, (torch.from_numpy(array[:1]),)).export(floats)
+        own = quantizer.Quantizer(floats, recipe.static_wi8_ai8())
+        for edge in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
+            own.update_quantization_recipe(".*", edge, algorithm_key=recipe.AlgorithmName.NO_QUANTIZE)
+        data = {"serving_default": [{"args_0": array[i : i + 1]} for i in range(len(array))]}
+        own.quantize(own.calibrate(data, num_threads=1)).export_model(target)
+
+
 MAKERS = {
     "onnxruntime-int8": make_onnxruntime_int8,
     "onnxruntime-nbits": make_onnxruntime_nbits,
     "openvino-int8": make_openvino_int8,
+    "litert-int8": make_litert_int8,
 }
 
 

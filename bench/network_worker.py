@@ -48,8 +48,14 @@ def litert_run(model: str, x: np.ndarray, threads: int, library: str | None) -> 
     wanted = interpreter.get_input_details()[0]
     if list(wanted["shape"]) != list(x.shape):
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    interpreter.set_tensor(wanted["index"], x)
-    return interpreter.invoke
+    output = interpreter.get_output_details()[0]["index"]
+
+    def run() -> np.ndarray:  # hands in x and takes y out each time, as the others do
+        interpreter.set_tensor(wanted["index"], x)
+        interpreter.invoke()
+        return interpreter.get_tensor(output)
+
+    return run
 
 
 SYSTEMS = {"onnxruntime": onnxruntime_run, "openvino": openvino_run, "litert": litert_run}

@@ -2,7 +2,7 @@
 
 import pathlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ from qcompile.errors import DataError
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
 TO_FILE = click.Path(dir_okay=False, path_type=pathlib.Path)
 FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
+MAX_SIZE = 2**31  # of an axis
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -43,6 +44,21 @@ def json_option() -> Decorator:
 def threads_option() -> Decorator:
     """The option --threads, 1 by default."""
     return click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
+
+
+def read_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes by input that ``texts`` say, each INPUT=1x3x224x224.
+
+    Raises DataError where one says something else.
+    """
+    shapes = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        numbers = sizes.split("x")
+        if not name or not all(size.isascii() and size.isdigit() and 0 < int(size) < MAX_SIZE for size in numbers):
+            raise DataError(f"--shape {text}: wanted INPUT=SIZExSIZE..., such as input=1x3x224x224")
+        shapes[name] = tuple(map(int, numbers))
+    return shapes
 
 
 def read_inputs(path: pathlib.Path | None) -> dict[str, npt.NDArray[Any]] | None:

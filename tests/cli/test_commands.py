@@ -58,11 +58,32 @@ def test_a_bug_keeps_its_traceback(monkeypatch, packed_path):
 
 def test_json_is_data(packed_path, float_path):
     for command in ("report", "verify", "bench"):
-        more = ["--rounds", "1"] if command == "bench" else []
+        more = ["--rounds", "1", "--seconds", "0.1", "--layers"] if command == "bench" else []
         result = invoke(command, packed_path, "--against", float_path, "--json", *more)
         assert result.exit_code == 0, result.output
         assert json.loads(result.output)["path"] == str(packed_path)
     assert json.loads(invoke("doctor", "--json").output)["problem"] is None
+
+
+def test_bench_takes_shapes_and_refuses_what_is_none(packed_path, tmp_path):
+    short = ["--rounds", "1", "--seconds", "0.05", "--json"]
+    result = invoke("bench", packed_path, "--shape", "input=3x2x7x7", *short)
+    assert json.loads(result.stdout)["inputs"] == {"input": [3, 2, 7, 7]}
+    for text in ("input", "3x2", "input=", "input=3x", "input=0x2x7x7", "input=-1", "input=99999999999"):
+        result = invoke("bench", packed_path, "--shape", text)
+        assert result.exit_code == 1
+        assert f"--shape {text}: wanted INPUT=SIZE" in result.output
+    np.savez(tmp_path / "x.npz", input=np.zeros((3, 2, 7, 7), np.float32))
+    for more in (["--batch", "2"], ["--shape", "input=1x2x7x7"]):
+        assert invoke("bench", packed_path, "--inputs", tmp_path / "x.npz", *more).exit_code == 2
+
+
+def test_bench_tells_a_missing_library(monkeypatch, packed_path):
+    monkeypatch.setenv("QCOMPILE_LIBRARY", "/no/such/library.so")
+    result = invoke("bench", packed_path, "--layers")
+    assert result.exit_code == 1
+    assert "the kernel library is not there" in result.output
+    assert not result.stdout
 
 
 def test_verify_exits_1_where_something_is_wrong(packed_model, tmp_path):
