@@ -1,0 +1,147 @@
+#include "compute/integer_popcount.h"
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+
+#include "base/scratch.h"
+#include "compute/integer_planes.h"
+
+namespace qc {
+namespace {
+
+constexpr size_t kMostPlanes = 2;
+constexpr size_t kTaskProducts = size_t{1} << 23;  // of single bits: a few microseconds
+constexpr size_t kUnpackRows = 4;       // to unpack a weight takes as long as to multiply it by so many
+constexpr size_t kTaskPositions = 512;  // so many that unpacking a weight costs little
+constexpr size_t kLanes = kTileLanes * kPanelVectors;
+
+size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+
+// The operands of one block of outputs, up to whole vectors.
+struct alignas(64) BlockOperands {
+  OutputOperands outputs;
+  int32_t low[kLanes], step[kLanes];
+};
+
+// One call of multiply_by_popcount. A part is a run of positions of one block of outputs.
+class PopcountProduct {
+ public:
+  PopcountProduct(const IntegerPopcount& popcount, const IntegerLayer& layer, const IntegerGeometry& geometry,
+                  const IntegerOutput& output)
+      : kernels_(popcount.kernels),
+        layer_(layer),
+        output_(output),
+        planes_(geometry, layer.weight, popcount.kernels.pack),
+        runs_(std::max<size_t>(1, planes_.positions() / most_positions(layer))),
+        panel_bytes_(planes_.runs() * popcount_pairs(planes_.run_words()) * kLanes * sizeof(uint32_t)),
+        offsets_bytes_(divide_up(planes_.runs() * sizeof(size_t), 64) * 64) {}
+
+  void run(const uint8_t* x, const Parallel& parallel) const {
+    const Scratch scratch(divide_up(offsets_bytes_ + planes_.bytes(), sizeof(float)), 1);
+    auto* const offsets = reinterpret_cast<size_t*>(scratch.data());
+    auto* const packed = reinterpret_cast<uint8_t*>(scratch.data()) + offsets_bytes_;
+    planes_.fill_offsets(offsets);
+    planes_.pack(x, packed, parallel);
+    const size_t parts = output_blocks(layer_.weight) * runs_;
+    const size_t rows = divide_up(planes_.positions(), runs_) * layer_.weight.x_bits + kUnpackRows;
+    const size_t parts_of_task = std::max<size_t>(1, kTaskProducts / (rows * kLanes * layer_.weight.columns));
+    std::atomic<bool> failed{false};
+    parallel(divide_up(parts, parts_of_task), [&](size_t task) {
+      const size_t first = task * parts_of_task;
+      try {
+        run_parts(packed, offsets, first, std::min(first + parts_of_task, parts));
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+    });
+    if (failed) throw std::bad_alloc();
+  }
+
+ private:
+  static size_t most_positions(const IntegerLayer& layer) {
+    return std::max(kTaskPositions, kTaskProducts / kLanes / layer.weight.columns);
+  }
+
+  void run_parts(const uint8_t* packed, const size_t* offsets, size_t first, size_t end) const {
+    const Scratch scratch(divide_up(panel_bytes_, sizeof(float)));
+    auto* const panel = reinterpret_cast<uint32_t*>(scratch.data());
+    BlockOperands operands;
+    for (size_t part = first; part < end; ++part) {
+      const OutputBlock block = output_block(layer_.weight, part / runs_);
+      if (part == first || part % runs_ == 0) prepare(block, panel, &operands);
+      run_part(block, part % runs_, packed, offsets, panel, operands);
+    }
+  }
+
+  void prepare(const OutputBlock& block, uint32_t* panel, BlockOperands* operands) const {
+    kernels_.unpack_weights(layer_.weight.tiles, block.panel, planes_.run_words(), panel);
+    copy_operands(layer_, block, &operands->outputs);
+    std::fill_n(operands->low, kLanes, 0);
+    std::fill_n(operands->step, kLanes, 0);
+    const TiledWeight& tiles = layer_.weight.tiles;
+    for (size_t i = 0; i < block.outputs; ++i) {
+      const size_t served = (block.first_output + i) / tiles.outputs_per_codebook;
+      const int8_t* const entries = tiles.codebook == nullptr ? nullptr : tiles.codebook + 2 * served;
+      operands->low[i] = entries == nullptr ? -1 : entries[0];
+      operands->step[i] = entries == nullptr ? 1 : entries[1] - entries[0];
+    }
+  }
+
+  void run_part(const OutputBlock& block, size_t run, const uint8_t* packed, const size_t* offsets,
+                const uint32_t* panel, const BlockOperands& operands) const {
+    const size_t all = planes_.positions(), end = (run + 1) * all / runs_;
+    const size_t group = block.first_output / (layer_.weight.outputs / layer_.weight.groups);
+    for (size_t first = run * all / runs_; first < end;) {
+      const PopcountRows rows = planes_.rows_at(packed, offsets, group, first, end);
+      kernels_.run(panel, block.vectors, rows, {operands.low, operands.step},
+                   results_of(layer_, block, operands.outputs, output_, first));
+      first += rows.positions;
+    }
+  }
+
+  const IntegerPopcountKernels& kernels_;
+  const IntegerLayer& layer_;
+  const IntegerOutput& output_;
+  const IntegerPlanes planes_;
+  const size_t runs_;  // parts of a block of outputs
+  const size_t panel_bytes_, offsets_bytes_;
+};
+
+// Not mostly pads: they are written.
+bool has_few_pads(const IntegerGeometry& g) {
+  for (size_t axis = 0; axis < 2; ++axis) {
+    const int64_t stride = g.kernel[axis] == 1 ? 1 : g.strides[axis];
+    const int64_t padded = (g.output[axis] - 1) * stride + (g.kernel[axis] - 1) * g.dilations[axis] + 1;
+    if (padded > 2 * g.input[axis] + 16) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+IntegerPopcount make_integer_popcount(const IntegerLayer& layer, Isa isa) {
+  const IntegerWeight& weight = layer.weight;
+  const bool has_few_bits = weight.tiles.bits == 1 && weight.x_bits <= kMostPlanes && !weight.is_depthwise &&
+                            weight.x_zero_point < size_t{1} << weight.x_bits;  // pads are codes too
+  return {has_few_bits, get_integer_popcount(isa)};
+}
+
+bool can_count_bits(const IntegerPopcount& popcount, const IntegerGeometry& geometry) {
+  return popcount.has_few_bits && has_planes(geometry) && has_few_pads(geometry);
+}
+
+bool is_popcount_faster(const IntegerPopcount& popcount, const IntegerLayer&,
+                        const IntegerGeometry& geometry) {
+  return can_count_bits(popcount, geometry);
+}
+
+void multiply_by_popcount(const IntegerPopcount& popcount, const IntegerLayer& layer,
+                          const IntegerGeometry& geometry, const uint8_t* x, const IntegerOutput& output,
+                          const Parallel& parallel) {
+  const size_t m = geometry.batch * static_cast<size_t>(geometry.output[0] * geometry.output[1]);
+  if (m == 0) return;
+  PopcountProduct(popcount, layer, geometry, output).run(x, parallel);
+}
+
+}  // namespace qc
