@@ -16,7 +16,17 @@ constexpr size_t kBytes = 64, kPairBytes = 4;
 // hide what an addition takes, but the fewer, the more weights are read.
 constexpr size_t kMostRows[] = {12, 10, 8, 6};
 
-// Pairs of words of `bytes` bytes of each row. `x[j]` is row 3 j: three rows share a pointer.
+// sum += the bits that a pair of words shares with those of each lane. Not intrinsics: around them the
+// compiler copies sums from register to register and into memory.
+inline void add_bits(__m512i& sum, __m512i pair, __m512i w) {
+  __m512i bits;
+  __asm__("vpandd %3, %2, %1\n\tvpopcntd %1, %1\n\tvpaddd %1, %0, %0"
+          : "+v"(sum), "=&v"(bits)
+          : "v"(pair), "v"(w));
+}
+inline void double_sum(__m512i& sum) { __asm__("vpaddd %0, %0, %0" : "+v"(sum)); }
+
+// Pairs of words of a run. Three rows share a pointer.
 template <size_t rows, size_t vectors>
 QC_UNROLLED inline const uint32_t* add_run(const uint8_t* x, size_t stride, size_t pairs,
                                            const uint32_t* weights, Sums<rows, vectors>& sum) {
@@ -29,10 +39,7 @@ QC_UNROLLED inline const uint32_t* add_run(const uint8_t* x, size_t stride, size
                            QC_UNROLLED { w[v.value] = _mm512_load_si512(weights + v.value * kLanes); });
     unroll<0, rows>([&](auto r) QC_UNROLLED {
       const __m512i pair = broadcast(pointers[r.value / 3] + r.value % 3 * stride);
-      unroll<0, vectors>([&](auto v) QC_UNROLLED {
-        const __m512i bits = _mm512_popcnt_epi32(_mm512_and_si512(pair, w[v.value]));
-        sum[r.value][v.value] = _mm512_add_epi32(sum[r.value][v.value], bits);
-      });
+      unroll<0, vectors>([&](auto v) QC_UNROLLED { add_bits(sum[r.value][v.value], pair, w[v.value]); });
     });
     unroll<0, kPointers>([&](auto j) QC_UNROLLED { pointers[j.value] += kPairBytes; });
   }
@@ -45,10 +52,8 @@ QC_UNROLLED inline void add_planes(const uint32_t* panel, const PopcountRows& so
                                    Sums<rows, vectors>& sum) {
   const size_t pairs = popcount_pairs(source.run_words);
   for (size_t q = source.planes; q-- > 0;) {
-    unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
-      __m512i& one = sum[i.value / vectors][i.value % vectors];
-      one = _mm512_add_epi32(one, one);
-    });
+    unroll<0, rows * vectors>([&](auto i)
+                                  QC_UNROLLED { double_sum(sum[i.value / vectors][i.value % vectors]); });
     const uint32_t* weights = panel;
     const uint8_t* const plane = x + q * source.plane_stride;
     for (size_t u = 0; u < source.runs; ++u)
