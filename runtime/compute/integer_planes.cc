@@ -7,6 +7,7 @@ namespace qc {
 namespace {
 
 constexpr size_t kTaskBytes = size_t{1} << 18;  // of x: a few microseconds
+constexpr size_t kTaskSums = 4096;              // the same
 constexpr size_t kAlignment = 64;
 constexpr size_t kSlack = kWordBytes;  // behind a plane: runs are read up to whole pairs of words
 
@@ -66,21 +67,66 @@ size_t IntegerPlanes::positions() const {
   return geometry_.batch * as_size(geometry_.output[0]) * as_size(geometry_.output[1]);
 }
 
+// The pixel of planes that the kernel's first element meets.
+size_t IntegerPlanes::pixel_at(size_t position) const {
+  const size_t rows = as_size(geometry_.output[0]), columns = as_size(geometry_.output[1]);
+  const size_t row = position / columns;
+  return (row / rows * size_[0] + row % rows * stride_[0]) * size_[1] + position % columns * stride_[1];
+}
+
+// Positions from `position` on that are of one row and before `end`.
+size_t IntegerPlanes::left_of_row(size_t position, size_t end) const {
+  const size_t columns = as_size(geometry_.output[1]);
+  return std::min(columns - position % columns, end - position);
+}
+
 PopcountRows IntegerPlanes::rows_at(const uint8_t* packed, const size_t* offsets, size_t group, size_t first,
                                     size_t end) const {
-  const size_t rows = as_size(geometry_.output[0]), columns = as_size(geometry_.output[1]);
-  const size_t row = first / columns, column = first % columns;
-  const size_t pixel_row = row / rows * size_[0] + row % rows * stride_[0];
-  const uint8_t* const x = packed + (pixel_row * size_[1] + column * stride_[1]) * pixel_bytes_ +
-                           group * geometry_.group_channels / 8;
-  return {x,
-          std::min(columns - column, end - first),
+  return {packed + pixel_at(first) * pixel_bytes_ + group * geometry_.group_channels / 8,
+          left_of_row(first, end),
           stride_[1] * pixel_bytes_,
           offsets,
           runs(),
           run_words(),
           planes_,
           plane_bytes_};
+}
+
+// Those of single pixels first; many elements of the kernel meet each of them.
+void IntegerPlanes::sum(popcount_sums_fn sum_codes, const uint8_t* packed, int32_t* scratch, int32_t* sums,
+                        const Parallel& parallel) const {
+  const size_t all = scratch_sums(), words = pixel_bytes_ / kWordBytes / groups();
+  parallel(divide_up(all, kTaskSums), [&](size_t task) {
+    const size_t first = task * kTaskSums, count = std::min(kTaskSums, all - first);
+    sum_codes(packed + first * words * kWordBytes, count, words, planes_, plane_bytes_, scratch + first);
+  });
+  const size_t tasks = divide_up(positions(), kTaskSums);
+  parallel(tasks * groups(), [&](size_t task) {
+    const size_t group = task / tasks, end = std::min(positions(), (task % tasks + 1) * kTaskSums);
+    for (size_t first = task % tasks * kTaskSums; first < end;) {
+      const size_t count = left_of_row(first, end);
+      sum_taps(scratch + pixel_at(first) * groups() + group, count, sums + group * positions() + first);
+      first += count;
+    }
+  });
+}
+
+// Positions of a row, from those of pixels and a group that the first one meets.
+void IntegerPlanes::sum_taps(const int32_t* pixel_sums, size_t count, int32_t* sums) const {
+  const size_t step = stride_[1] * groups();
+  std::fill_n(sums, count, 0);
+  for (size_t u = 0; u < as_size(geometry_.kernel[0]); ++u) {
+    for (size_t v = 0; v < as_size(geometry_.kernel[1]); ++v) {
+      const size_t pixel =
+          u * as_size(geometry_.dilations[0]) * size_[1] + v * as_size(geometry_.dilations[1]);
+      const int32_t* const from = pixel_sums + pixel * groups();
+      if (step == 1) {  // a loop that compilers make vectors of
+        for (size_t i = 0; i < count; ++i) sums[i] += from[i];
+      } else {
+        for (size_t i = 0; i < count; ++i) sums[i] += from[i * step];
+      }
+    }
+  }
 }
 
 void IntegerPlanes::pack(const uint8_t* x, uint8_t* packed, const Parallel& parallel) const {

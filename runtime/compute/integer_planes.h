@@ -27,6 +27,12 @@ class IntegerPlanes {
   size_t run_words() const;
   void fill_offsets(size_t* offsets) const;
 
+  // The sums of all codes at each position, [group][position], on all threads; `scratch` has as many
+  // elements as scratch_sums() says.
+  size_t scratch_sums() const { return pixels() * groups(); }
+  void sum(popcount_sums_fn sum_codes, const uint8_t* packed, int32_t* scratch, int32_t* sums,
+           const Parallel& parallel) const;
+
   // Positions of y, from `first` to `end` or the end of its row, as a kernel reads them.
   size_t positions() const;
   PopcountRows rows_at(const uint8_t* packed, const size_t* offsets, size_t group, size_t first,
@@ -34,6 +40,10 @@ class IntegerPlanes {
 
  private:
   bool is_merged() const;
+  size_t groups() const { return geometry_.channels / geometry_.group_channels; }
+  size_t pixel_at(size_t position) const;
+  size_t left_of_row(size_t position, size_t end) const;
+  void sum_taps(const int32_t* pixel_sums, size_t count, int32_t* sums) const;
   size_t pixels() const { return geometry_.batch * size_[0] * size_[1]; }
   void pack_pixels(const uint8_t* x, uint8_t* packed, size_t first, size_t end) const;
   void pack_run(const uint8_t* x, size_t row, size_t first, size_t count, uint8_t* to) const;

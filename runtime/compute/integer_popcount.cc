@@ -17,6 +17,7 @@ constexpr size_t kTaskPositions = 512;  // so many that unpacking a weight costs
 constexpr size_t kLanes = kTileLanes * kPanelVectors;
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
+size_t aligned(size_t bytes) { return divide_up(bytes, 64) * 64; }
 
 // The operands of one block of outputs, up to whole vectors.
 struct alignas(64) BlockOperands {
@@ -35,14 +36,32 @@ class PopcountProduct {
         planes_(geometry, layer.weight, popcount.kernels.pack),
         runs_(std::max<size_t>(1, planes_.positions() / most_positions(layer))),
         panel_bytes_(planes_.runs() * popcount_pairs(planes_.run_words()) * kLanes * sizeof(uint32_t)),
-        offsets_bytes_(divide_up(planes_.runs() * sizeof(size_t), 64) * 64) {}
+        offsets_bytes_(aligned(planes_.runs() * sizeof(size_t))),
+        sums_bytes_(
+            aligned((planes_.positions() * layer.weight.groups + planes_.scratch_sums()) * sizeof(int32_t))) {
+  }
 
   void run(const uint8_t* x, const Parallel& parallel) const {
-    const Scratch scratch(divide_up(offsets_bytes_ + planes_.bytes(), sizeof(float)), 1);
-    auto* const offsets = reinterpret_cast<size_t*>(scratch.data());
-    auto* const packed = reinterpret_cast<uint8_t*>(scratch.data()) + offsets_bytes_;
+    const Scratch scratch(divide_up(offsets_bytes_ + sums_bytes_ + planes_.bytes(), sizeof(float)), 1);
+    auto* const bytes = reinterpret_cast<uint8_t*>(scratch.data());
+    auto* const offsets = reinterpret_cast<size_t*>(bytes);
+    auto* const sums = reinterpret_cast<int32_t*>(bytes + offsets_bytes_);
+    uint8_t* const packed = bytes + offsets_bytes_ + sums_bytes_;
     planes_.fill_offsets(offsets);
     planes_.pack(x, packed, parallel);
+    planes_.sum(kernels_.sum, packed, sums + planes_.positions() * layer_.weight.groups, sums, parallel);
+    multiply({packed, offsets, sums}, parallel);
+  }
+
+ private:
+  // What all parts read: x as planes, and the sums of its codes at each position, [group][position].
+  struct Source {
+    const uint8_t* packed;
+    const size_t* offsets;
+    const int32_t* sums;
+  };
+
+  void multiply(const Source& source, const Parallel& parallel) const {
     const size_t parts = output_blocks(layer_.weight) * runs_;
     const size_t rows = divide_up(planes_.positions(), runs_) * layer_.weight.x_bits + kUnpackRows;
     const size_t parts_of_task = std::max<size_t>(1, kTaskProducts / (rows * kLanes * layer_.weight.columns));
@@ -50,7 +69,7 @@ class PopcountProduct {
     parallel(divide_up(parts, parts_of_task), [&](size_t task) {
       const size_t first = task * parts_of_task;
       try {
-        run_parts(packed, offsets, first, std::min(first + parts_of_task, parts));
+        run_parts(source, first, std::min(first + parts_of_task, parts));
       } catch (const std::bad_alloc&) {
         failed = true;
       }
@@ -58,19 +77,18 @@ class PopcountProduct {
     if (failed) throw std::bad_alloc();
   }
 
- private:
   static size_t most_positions(const IntegerLayer& layer) {
     return std::max(kTaskPositions, kTaskProducts / kLanes / layer.weight.columns);
   }
 
-  void run_parts(const uint8_t* packed, const size_t* offsets, size_t first, size_t end) const {
+  void run_parts(const Source& source, size_t first, size_t end) const {
     const Scratch scratch(divide_up(panel_bytes_, sizeof(float)));
     auto* const panel = reinterpret_cast<uint32_t*>(scratch.data());
     BlockOperands operands;
     for (size_t part = first; part < end; ++part) {
       const OutputBlock block = output_block(layer_.weight, part / runs_);
       if (part == first || part % runs_ == 0) prepare(block, panel, &operands);
-      run_part(block, part % runs_, packed, offsets, panel, operands);
+      run_part(block, part % runs_, source, panel, operands);
     }
   }
 
@@ -88,13 +106,14 @@ class PopcountProduct {
     }
   }
 
-  void run_part(const OutputBlock& block, size_t run, const uint8_t* packed, const size_t* offsets,
-                const uint32_t* panel, const BlockOperands& operands) const {
+  void run_part(const OutputBlock& block, size_t run, const Source& source, const uint32_t* panel,
+                const BlockOperands& operands) const {
     const size_t all = planes_.positions(), end = (run + 1) * all / runs_;
     const size_t group = block.first_output / (layer_.weight.outputs / layer_.weight.groups);
     for (size_t first = run * all / runs_; first < end;) {
-      const PopcountRows rows = planes_.rows_at(packed, offsets, group, first, end);
-      kernels_.run(panel, block.vectors, rows, {operands.low, operands.step},
+      const PopcountRows rows = planes_.rows_at(source.packed, source.offsets, group, first, end);
+      kernels_.run(panel, block.vectors, rows,
+                   {operands.low, operands.step, source.sums + group * all + first},
                    results_of(layer_, block, operands.outputs, output_, first));
       first += rows.positions;
     }
@@ -105,7 +124,7 @@ class PopcountProduct {
   const IntegerOutput& output_;
   const IntegerPlanes planes_;
   const size_t runs_;  // parts of a block of outputs
-  const size_t panel_bytes_, offsets_bytes_;
+  const size_t panel_bytes_, offsets_bytes_, sums_bytes_;
 };
 
 // Not mostly pads: they are written.

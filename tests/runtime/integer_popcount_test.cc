@@ -49,6 +49,22 @@ void check_pack(Random& random, Isa isa) {
   ++checked;
 }
 
+void check_sums(Random& random, Isa isa) {
+  const size_t count = uniform(random, 0, 20), words = uniform(random, 1, 20), planes = uniform(random, 1, 3);
+  const size_t bytes = count * words * 2, stride = bytes + uniform(random, 0, 5);
+  Guarded<uint8_t> packed(random_codes(random, (planes - 1) * stride + bytes), any_flush(random));
+  Guarded<int32_t> found(count, any_flush(random));
+  get_integer_popcount(isa).sum(packed.data(), count, words, planes, stride, found.data());
+  for (size_t i = 0; i < count; ++i) {
+    int32_t sum = 0;
+    for (size_t q = 0; q < planes; ++q)
+      for (size_t b = 0; b < words * 16; ++b)
+        sum += (packed.data()[q * stride + i * words * 2 + b / 8] >> b % 8 & 1) << q;
+    expect(found.data()[i] == sum, std::string("sums on ") + isa_name(isa));
+  }
+  ++checked;
+}
+
 void check_weights(Random& random, Isa isa) {
   const size_t words = uniform(random, 1, 9), runs = uniform(random, 1, 5), pairs = (words + 1) / 2;
   const size_t vectors = uniform(random, 1, 4), first = uniform(random, 0, 3), tiles = runs * words;
@@ -94,15 +110,14 @@ struct Run {
   }
 };
 
-// The low and the high half of pairs are words; the last one of an odd run may be met by any bits of x.
-int32_t sum_of(const Run& run, const uint8_t* x, const uint32_t* panel, size_t position, size_t output,
-               int32_t low, int32_t step) {
+// Of the codes whose weight has code 1.
+int32_t sum_of(const Run& run, const uint8_t* x, const uint32_t* panel, size_t position, size_t output) {
   int32_t sum = 0;
   for (size_t q = 0; q < run.planes; ++q)
     for (size_t u = 0; u < run.runs; ++u)
       for (size_t b = 0; b < run.words * 16; ++b) {
         const size_t pair = (u * run.pairs() + b / 32) * run.vectors + output / 16;
-        const int w = panel[pair * 16 + output % 16] >> b % 32 & 1 ? low + step : low;
+        const int w = panel[pair * 16 + output % 16] >> b % 32 & 1;
         const uint8_t byte = x[q * run.plane_stride + position * run.stride + run.offsets[u] + b / 8];
         sum += (byte >> b % 8 & 1) * w << q;
       }
@@ -139,14 +154,16 @@ void check_run(Random& random, Isa isa) {
                             bias.data(),   uniform(random, 0, 1) ? residual.data() : nullptr,
                             0.25f,         3,
                             250,           uniform(random, 0, 1) == 0};
-  get_integer_popcount(isa).run(panel, run.vectors,
-                                {x.data(), run.positions, run.stride, run.offsets.data(), run.runs, run.words,
-                                 run.planes, run.plane_stride},
-                                {lows.data(), steps.data()}, results);
+  const PopcountRows rows = {x.data(), run.positions, run.stride, run.offsets.data(),
+                             run.runs, run.words,     run.planes, run.plane_stride};
+  Guarded<int32_t> sums(run.positions, flush);
+  for (size_t p = 0; p < run.positions; ++p) sums.data()[p] = static_cast<int32_t>(uniform(random, 0, 9999));
+  get_integer_popcount(isa).run(panel, run.vectors, rows, {lows.data(), steps.data(), sums.data()}, results);
   results.y = wanted.data();
   for (size_t p = 0; p < run.positions; ++p)
     for (size_t i = 0; i < run.outputs; ++i)
-      store_result(results, p, i, start[i] + sum_of(run, x.data(), panel, p, i, low[i], step[i]));
+      store_result(results, p, i,
+                   start[i] + low[i] * sums.data()[p] + step[i] * sum_of(run, x.data(), panel, p, i));
   expect(std::memcmp(found.data(), wanted.data(), found.size()) == 0, std::string("run on ") + isa_name(isa));
   ++checked;
 }
@@ -332,7 +349,8 @@ int main() {
   check_refusals(refusals);
   for (Isa isa : available_isas()) {
     Random random(20240703);
-    for (int i = 0; i < kWords; ++i) check_pack(random, isa), check_weights(random, isa);
+    for (int i = 0; i < kWords; ++i)
+      check_pack(random, isa), check_sums(random, isa), check_weights(random, isa);
     for (int i = 0; i < kRuns; ++i) check_run(random, isa);
     for (int i = 0; i < kConvolutions; ++i) check_random_convolution(random, isa);
     for (int i = 0; i < kProducts; ++i) check_random_product(random, isa);

@@ -11,6 +11,7 @@ struct IntegerPopcountKernels {
   const char* name;
   popcount_weights_fn unpack_weights;
   popcount_pack_fn pack;
+  popcount_sums_fn sum;
   integer_popcount_fn run;
 };
 

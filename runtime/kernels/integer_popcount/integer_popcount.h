@@ -40,6 +40,10 @@ using popcount_weights_fn = void (*)(const TiledWeight& weight, const PanelOfWei
 using popcount_pack_fn = void (*)(const uint8_t* x, size_t count, size_t planes, uint8_t* packed,
                                   size_t plane_stride);
 
+// sums[i] = the sum of the codes of words [i * words, (i + 1) * words), for i in [0, count).
+using popcount_sums_fn = void (*)(const uint8_t* packed, size_t count, size_t words, size_t planes,
+                                  size_t plane_stride, int32_t* sums);
+
 // Word w of run u of position p: planes.x[p * position_stride + offsets[u] + 2 * w], of plane q plane_stride
 // * q further on. Runs are read up to whole pairs.
 struct PopcountRows {
@@ -50,9 +54,10 @@ struct PopcountRows {
   size_t planes, plane_stride;
 };
 
-// What codes stand for: 16 for each vector of outputs.
+// What codes stand for, 16 for each vector of outputs; and the sum of all codes of each position.
 struct PopcountValues {
   const int32_t *low, *step;
+  const int32_t* sums;
 };
 
 // Any positions, including 0.
@@ -63,6 +68,8 @@ using integer_popcount_fn = void (*)(const uint32_t* panel, size_t vectors, cons
   void name##_weights(const TiledWeight& weight, const PanelOfWeights& block, size_t run_words,            \
                       uint32_t* panel);                                                                    \
   void name##_pack(const uint8_t* x, size_t count, size_t planes, uint8_t* packed, size_t plane_stride);   \
+  void name##_sums(const uint8_t* packed, size_t count, size_t words, size_t planes, size_t plane_stride,  \
+                   int32_t* sums);                                                                         \
   void name(const uint32_t* panel, size_t vectors, const PopcountRows& rows, const PopcountValues& values, \
             const IntegerResults& results);
 #include "kernels/integer_popcount/kernels.inc"

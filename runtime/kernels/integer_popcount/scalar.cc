@@ -20,14 +20,11 @@ uint32_t word_of_tile(const TiledWeight& weight, size_t tile, size_t lane) {
 
 uint32_t word_of_x(const uint8_t* x) { return x[0] | static_cast<uint32_t>(x[1]) << 8; }
 
-// Of all codes of a position, and of those whose weight has code 1.
-struct Sums {
-  int32_t all, chosen;
-};
-
-Sums count(const uint32_t* panel, size_t vectors, const PopcountRows& rows, size_t position, size_t output) {
+// The sum of the codes of a position whose weight has code 1.
+int32_t sum_chosen(const uint32_t* panel, size_t vectors, const PopcountRows& rows, size_t position,
+                   size_t output) {
   const size_t pairs = popcount_pairs(rows.run_words);
-  Sums sums = {0, 0};
+  int32_t sum = 0;
   for (size_t q = 0; q < rows.planes; ++q) {
     for (size_t u = 0; u < rows.runs; ++u) {
       const uint8_t* const x =
@@ -36,12 +33,11 @@ Sums count(const uint32_t* panel, size_t vectors, const PopcountRows& rows, size
         const size_t pair = (u * pairs + w / 2) * vectors + output / kTileLanes;
         const uint32_t weights = panel[pair * kTileLanes + output % kTileLanes] >> (w % 2 * 16) & 0xffff;
         const uint32_t bits = word_of_x(x + w * kWordBytes);
-        sums.all += __builtin_popcount(bits) << q;
-        sums.chosen += __builtin_popcount(bits & weights) << q;
+        sum += __builtin_popcount(bits & weights) << q;
       }
     }
   }
-  return sums;
+  return sum;
 }
 
 }  // namespace
@@ -72,12 +68,24 @@ void integer_popcount_scalar_pack(const uint8_t* x, size_t count, size_t planes,
   }
 }
 
+void integer_popcount_scalar_sums(const uint8_t* packed, size_t count, size_t words, size_t planes,
+                                  size_t plane_stride, int32_t* sums) {
+  for (size_t i = 0; i < count; ++i) {
+    sums[i] = 0;
+    for (size_t q = 0; q < planes; ++q)
+      for (size_t w = 0; w < words; ++w)
+        sums[i] += __builtin_popcount(word_of_x(packed + q * plane_stride + (i * words + w) * kWordBytes))
+                   << q;
+  }
+}
+
 void integer_popcount_scalar(const uint32_t* panel, size_t vectors, const PopcountRows& rows,
                              const PopcountValues& values, const IntegerResults& results) {
   for (size_t p = 0; p < rows.positions; ++p) {
     for (size_t i = 0; i < results.outputs; ++i) {
-      const Sums sums = count(panel, vectors, rows, p, i);
-      store_result(results, p, i, results.start[i] + values.low[i] * sums.all + values.step[i] * sums.chosen);
+      const int32_t chosen = sum_chosen(panel, vectors, rows, p, i);
+      store_result(results, p, i,
+                   results.start[i] + values.low[i] * values.sums[p] + values.step[i] * chosen);
     }
   }
 }

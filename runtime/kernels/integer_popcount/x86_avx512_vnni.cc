@@ -10,7 +10,7 @@
 namespace qc {
 namespace {
 
-constexpr size_t kBytes = 64, kPairBytes = 4;
+constexpr size_t kPairBytes = 4;
 
 // The most rows whose sums leave room for weights and x among the 32 registers. So many are not needed to
 // hide what an addition takes, but the fewer, the more weights are read.
@@ -62,24 +62,6 @@ QC_UNROLLED inline void add_planes(const uint32_t* panel, const PopcountRows& so
   }
 }
 
-// The sum of all codes of a position.
-inline int32_t sum_codes(const PopcountRows& source, const uint8_t* x) {
-  const size_t bytes = source.run_words * kWordBytes;
-  __m512i sum = _mm512_setzero_si512();
-  for (size_t q = source.planes; q-- > 0;) {
-    sum = _mm512_add_epi64(sum, sum);
-    for (size_t u = 0; u < source.runs; ++u) {
-      const uint8_t* const run = x + q * source.plane_stride + source.offsets[u];
-      for (size_t done = 0; done < bytes; done += kBytes) {
-        const size_t left = bytes - done;
-        const __mmask64 present = left < kBytes ? (__mmask64{1} << left) - 1 : ~__mmask64{0};
-        sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_maskz_loadu_epi8(present, run + done)));
-      }
-    }
-  }
-  return static_cast<int32_t>(_mm512_reduce_add_epi64(sum));
-}
-
 using tile_fn = void (*)(const uint32_t* panel, const PopcountRows& rows, const PopcountValues& values,
                          const IntegerResults& results, size_t first);
 
@@ -93,7 +75,7 @@ void multiply_tile(const uint32_t* panel, const PopcountRows& source, const Popc
   const uint8_t* const x = source.x + first * source.position_stride;
   add_planes<rows, vectors>(panel, source, x, sum);
   unroll<0, rows>([&](auto r) QC_UNROLLED {
-    const __m512i all = _mm512_set1_epi32(sum_codes(source, x + r.value * source.position_stride));
+    const __m512i all = _mm512_set1_epi32(values.sums[first + r.value]);
     unroll<0, vectors>([&](auto v) QC_UNROLLED {
       const __m512i start = _mm512_loadu_si512(results.start + v.value * kLanes);
       const __m512i low = _mm512_mullo_epi32(_mm512_loadu_si512(values.low + v.value * kLanes), all);

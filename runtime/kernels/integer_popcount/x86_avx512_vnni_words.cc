@@ -1,10 +1,10 @@
-// Words of bits: out of tiles, and out of the codes of x.
+// Words of bits: out of tiles, and out of the codes of x; their sums.
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/integer_popcount/integer_popcount.h"
+#include "kernels/integer_popcount/x86_sums.h"
 
 namespace qc {
 namespace {
@@ -81,6 +81,11 @@ void integer_popcount_avx512_vnni_pack(const uint8_t* x, size_t count, size_t pl
       }
     }
   }
+}
+
+void integer_popcount_avx512_vnni_sums(const uint8_t* packed, size_t count, size_t words, size_t planes,
+                                       size_t plane_stride, int32_t* sums) {
+  sum_codes(packed, count, words, planes, plane_stride, sums);
 }
 
 }  // namespace qc
