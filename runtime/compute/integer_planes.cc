@@ -165,8 +165,7 @@ void IntegerPlanes::pack_run(const uint8_t* x, size_t row, size_t first, size_t 
 
 void IntegerPlanes::pack_inside(const uint8_t* x, size_t count, uint8_t* to) const {
   const size_t channels = geometry_.channels;
-  if (step_[1] == 1 && channels % kWordColumns == 0)
-    return pack_codes_(x, count * channels, planes_, to, plane_bytes_);
+  if (!has_gaps()) return pack_codes_(x, count * channels, planes_, to, plane_bytes_);
   for (size_t i = 0; i < count; ++i)
     pack_codes_(x + i * step_[1] * channels, channels, planes_, to + i * pixel_bytes_, plane_bytes_);
 }

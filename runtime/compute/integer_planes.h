@@ -22,6 +22,9 @@ class IntegerPlanes {
   size_t bytes() const { return planes_ * plane_bytes_; }
   void pack(const uint8_t* x, uint8_t* packed, const Parallel& parallel) const;
 
+  // Whether pixels of x are packed one by one.
+  bool has_gaps() const { return step_[1] > 1 || geometry_.channels % kWordColumns != 0; }
+
   // The columns of the weight are cut into so many runs of so many words.
   size_t runs() const;
   size_t run_words() const;

@@ -14,6 +14,7 @@ constexpr size_t kMostPlanes = 2;
 constexpr size_t kTaskProducts = size_t{1} << 23;  // of single bits: a few microseconds
 constexpr size_t kUnpackRows = 4;       // to unpack a weight takes as long as to multiply it by so many
 constexpr size_t kTaskPositions = 512;  // so many that unpacking a weight costs little
+constexpr double kCallCycles = 2000;
 constexpr size_t kLanes = kTileLanes * kPanelVectors;
 
 size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
@@ -30,7 +31,7 @@ class PopcountProduct {
  public:
   PopcountProduct(const IntegerPopcount& popcount, const IntegerLayer& layer, const IntegerGeometry& geometry,
                   const IntegerOutput& output)
-      : kernels_(popcount.kernels),
+      : popcount_(popcount),
         layer_(layer),
         output_(output),
         planes_(geometry, layer.weight, popcount.kernels.pack),
@@ -49,7 +50,8 @@ class PopcountProduct {
     uint8_t* const packed = bytes + offsets_bytes_ + sums_bytes_;
     planes_.fill_offsets(offsets);
     planes_.pack(x, packed, parallel);
-    planes_.sum(kernels_.sum, packed, sums + planes_.positions() * layer_.weight.groups, sums, parallel);
+    planes_.sum(popcount_.kernels.sum, packed, sums + planes_.positions() * layer_.weight.groups, sums,
+                parallel);
     multiply({packed, offsets, sums}, parallel);
   }
 
@@ -93,17 +95,12 @@ class PopcountProduct {
   }
 
   void prepare(const OutputBlock& block, uint32_t* panel, BlockOperands* operands) const {
-    kernels_.unpack_weights(layer_.weight.tiles, block.panel, planes_.run_words(), panel);
+    popcount_.kernels.unpack_weights(layer_.weight.tiles, block.panel, planes_.run_words(), panel);
     copy_operands(layer_, block, &operands->outputs);
     std::fill_n(operands->low, kLanes, 0);
     std::fill_n(operands->step, kLanes, 0);
-    const TiledWeight& tiles = layer_.weight.tiles;
-    for (size_t i = 0; i < block.outputs; ++i) {
-      const size_t served = (block.first_output + i) / tiles.outputs_per_codebook;
-      const int8_t* const entries = tiles.codebook == nullptr ? nullptr : tiles.codebook + 2 * served;
-      operands->low[i] = entries == nullptr ? -1 : entries[0];
-      operands->step[i] = entries == nullptr ? 1 : entries[1] - entries[0];
-    }
+    std::copy_n(popcount_.low.data() + block.first_output, block.outputs, operands->low);
+    std::copy_n(popcount_.step.data() + block.first_output, block.outputs, operands->step);
   }
 
   void run_part(const OutputBlock& block, size_t run, const Source& source, const uint32_t* panel,
@@ -112,20 +109,48 @@ class PopcountProduct {
     const size_t group = block.first_output / (layer_.weight.outputs / layer_.weight.groups);
     for (size_t first = run * all / runs_; first < end;) {
       const PopcountRows rows = planes_.rows_at(source.packed, source.offsets, group, first, end);
-      kernels_.run(panel, block.vectors, rows,
-                   {operands.low, operands.step, source.sums + group * all + first},
-                   results_of(layer_, block, operands.outputs, output_, first));
+      popcount_.kernels.run(panel, block.vectors, rows,
+                            {operands.low, operands.step, source.sums + group * all + first},
+                            results_of(layer_, block, operands.outputs, output_, first));
       first += rows.positions;
     }
   }
 
-  const IntegerPopcountKernels& kernels_;
+  const IntegerPopcount& popcount_;
   const IntegerLayer& layer_;
   const IntegerOutput& output_;
   const IntegerPlanes planes_;
   const size_t runs_;  // parts of a block of outputs
   const size_t panel_bytes_, offsets_bytes_, sums_bytes_;
 };
+
+double as_double(size_t value) { return static_cast<double>(value); }
+
+// Of all vectors of outputs.
+double vectors_of(const IntegerWeight& weight) {
+  return as_double(weight.groups * divide_up(weight.outputs / weight.groups, kTileLanes));
+}
+
+// A pair of words of 16 outputs takes 3 to unpack, and 0.75 for each position and plane; results take 7.
+double cycles_of_popcount(const IntegerWeight& weight, const IntegerGeometry& g,
+                          const IntegerPlanes& planes) {
+  const double pairs = as_double(planes.runs() * popcount_pairs(planes.run_words()));
+  const double bits = as_double(weight.x_bits), positions = as_double(planes.positions());
+  const double taps = as_double(weight.columns / g.group_channels);
+  const double of_pixel = 4 + bits * (4 + as_double(g.channels) / 32) + (planes.has_gaps() ? 10 : 0);
+  return kCallCycles + vectors_of(weight) * (3 * pairs + positions * (0.75 * bits * pairs + 7)) +
+         as_double(planes.scratch_sums()) * of_pixel + positions * taps / 2;
+}
+
+// A tile of 256 weights takes 15 to decode, and two for each position; results take 4. Of few rows it takes
+// less to decode.
+double cycles_of_multiply(const IntegerLayer& layer, const IntegerGeometry& g, const IntegerPlanes& planes) {
+  const double tiles = as_double(divide_up(layer.weight.columns, kTileLanes));
+  const double positions = as_double(planes.positions());
+  const bool is_few = planes.positions() <= layer.few_rows && is_product(g);
+  return vectors_of(layer.weight) *
+         (is_few ? tiles * (2 + 2.4 * positions) : tiles * (15 + 2.1 * positions) + 4 * positions);
+}
 
 // Not mostly pads: they are written.
 bool has_few_pads(const IntegerGeometry& g) {
@@ -143,16 +168,29 @@ IntegerPopcount make_integer_popcount(const IntegerLayer& layer, Isa isa) {
   const IntegerWeight& weight = layer.weight;
   const bool has_few_bits = weight.tiles.bits == 1 && weight.x_bits <= kMostPlanes && !weight.is_depthwise &&
                             weight.x_zero_point < size_t{1} << weight.x_bits;  // pads are codes too
-  return {has_few_bits, get_integer_popcount(isa)};
+  IntegerPopcount popcount = {has_few_bits, get_integer_popcount(isa), {}, {}};
+  if (!has_few_bits) return popcount;
+  for (size_t i = 0; i < weight.outputs; ++i) {
+    const int8_t* const entries = weight.tiles.codebook + i / weight.tiles.outputs_per_codebook * 2;
+    const bool is_absent = weight.tiles.codebook == nullptr;
+    popcount.low.push_back(is_absent ? -1 : entries[0]);
+    popcount.step.push_back(is_absent ? 1 : entries[1] - entries[0]);
+  }
+  return popcount;
 }
 
 bool can_count_bits(const IntegerPopcount& popcount, const IntegerGeometry& geometry) {
   return popcount.has_few_bits && has_planes(geometry) && has_few_pads(geometry);
 }
 
-bool is_popcount_faster(const IntegerPopcount& popcount, const IntegerLayer&,
+// By cycles, as they were measured on a processor with two dot products of 64 bytes a cycle and four vector
+// operations, of which three count 512 products. Where it is faster than the dense kernels it is faster than
+// Winograd too: that takes 16 of 36 dot products, this as few or fewer, and both have to prepare x.
+bool is_popcount_faster(const IntegerPopcount& popcount, const IntegerLayer& layer,
                         const IntegerGeometry& geometry) {
-  return can_count_bits(popcount, geometry);
+  if (!can_count_bits(popcount, geometry) || popcount.kernels.run == integer_popcount_scalar) return false;
+  const IntegerPlanes planes(geometry, layer.weight, popcount.kernels.pack);
+  return cycles_of_popcount(layer.weight, geometry, planes) < cycles_of_multiply(layer, geometry, planes);
 }
 
 void multiply_by_popcount(const IntegerPopcount& popcount, const IntegerLayer& layer,

@@ -13,10 +13,12 @@ namespace qc {
 // What a layer keeps for it. Its weights stay in their tiles: each call unpacks them anew, which takes a few
 // instructions for 512 of them.
 struct IntegerPopcount {
-  bool has_few_bits;
+  bool has_few_bits;  // of weights and codes; where not, nothing else is filled
   IntegerPopcountKernels kernels;
+  std::vector<int32_t> low, step;  // [outputs]: a weight is low where its code is 0, low + step where it is 1
 };
 
+// Throws std::bad_alloc.
 IntegerPopcount make_integer_popcount(const IntegerLayer& layer, Isa isa);
 
 // Whether it takes less time than multiply_integers and convolve_winograd, and can run.
