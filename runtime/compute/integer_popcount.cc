@@ -131,25 +131,30 @@ double vectors_of(const IntegerWeight& weight) {
   return as_double(weight.groups * divide_up(weight.outputs / weight.groups, kTileLanes));
 }
 
-// A pair of words of 16 outputs takes 3 to unpack, and 0.75 for each position and plane; results take 7.
-double cycles_of_popcount(const IntegerWeight& weight, const IntegerGeometry& g,
+PopcountCosts costs_of(Isa isa) {
+  if (includes(isa, Isa::avx512_vnni)) return {15, 2.1, 4, 3, 0.75, 7};
+  if (includes(isa, Isa::avx_vnni)) return {130, 5, 8, 8, 5, 20};
+  return {130, 13.3, 8, 8, 5, 20};
+}
+
+double cycles_of_popcount(const PopcountCosts& costs, const IntegerWeight& weight, const IntegerGeometry& g,
                           const IntegerPlanes& planes) {
   const double pairs = as_double(planes.runs() * popcount_pairs(planes.run_words()));
   const double bits = as_double(weight.x_bits), positions = as_double(planes.positions());
-  const double taps = as_double(weight.columns / g.group_channels);
+  const double of_vector = pairs * (costs.unpack + costs.pair * bits * positions) + costs.result * positions;
   const double of_pixel = 4 + bits * (4 + as_double(g.channels) / 32) + (planes.has_gaps() ? 10 : 0);
-  return kCallCycles + vectors_of(weight) * (3 * pairs + positions * (0.75 * bits * pairs + 7)) +
-         as_double(planes.scratch_sums()) * of_pixel + positions * taps / 2;
+  const double taps = as_double(weight.columns / g.group_channels);
+  return kCallCycles + vectors_of(weight) * of_vector + as_double(planes.scratch_sums()) * of_pixel +
+         positions * taps / 2;
 }
 
-// A tile of 256 weights takes 15 to decode, and two for each position; results take 4. Of few rows it takes
-// less to decode.
-double cycles_of_multiply(const IntegerLayer& layer, const IntegerGeometry& g, const IntegerPlanes& planes) {
+// Few rows of x have a kernel of their own.
+double cycles_of_multiply(const PopcountCosts& costs, const IntegerLayer& layer, const IntegerGeometry& g,
+                          const IntegerPlanes& planes) {
   const double tiles = as_double(divide_up(layer.weight.columns, kTileLanes));
-  const double positions = as_double(planes.positions());
-  const bool is_few = planes.positions() <= layer.few_rows && is_product(g);
-  return vectors_of(layer.weight) *
-         (is_few ? tiles * (2 + 2.4 * positions) : tiles * (15 + 2.1 * positions) + 4 * positions);
+  const double positions = as_double(planes.positions()), vectors = vectors_of(layer.weight);
+  if (planes.positions() <= layer.few_rows && is_product(g)) return vectors * tiles * (2 + 2.4 * positions);
+  return vectors * (tiles * (costs.decode + costs.tile * positions) + costs.dense_result * positions);
 }
 
 // Not mostly pads: they are written.
@@ -168,7 +173,7 @@ IntegerPopcount make_integer_popcount(const IntegerLayer& layer, Isa isa) {
   const IntegerWeight& weight = layer.weight;
   const bool has_few_bits = weight.tiles.bits == 1 && weight.x_bits <= kMostPlanes && !weight.is_depthwise &&
                             weight.x_zero_point < size_t{1} << weight.x_bits;  // pads are codes too
-  IntegerPopcount popcount = {has_few_bits, get_integer_popcount(isa), {}, {}};
+  IntegerPopcount popcount = {has_few_bits, get_integer_popcount(isa), costs_of(isa), {}, {}};
   if (!has_few_bits) return popcount;
   for (size_t i = 0; i < weight.outputs; ++i) {
     const int8_t* const entries = weight.tiles.codebook + i / weight.tiles.outputs_per_codebook * 2;
@@ -183,14 +188,14 @@ bool can_count_bits(const IntegerPopcount& popcount, const IntegerGeometry& geom
   return popcount.has_few_bits && has_planes(geometry) && has_few_pads(geometry);
 }
 
-// By cycles, as they were measured on a processor with two dot products of 64 bytes a cycle and four vector
-// operations, of which three count 512 products. Where it is faster than the dense kernels it is faster than
-// Winograd too: that takes 16 of 36 dot products, this as few or fewer, and both have to prepare x.
+// Where it is faster than the dense kernels it is faster than Winograd too: that takes 16 of 36 dot products,
+// this as few or fewer, and both have to prepare x.
 bool is_popcount_faster(const IntegerPopcount& popcount, const IntegerLayer& layer,
                         const IntegerGeometry& geometry) {
   if (!can_count_bits(popcount, geometry) || popcount.kernels.run == integer_popcount_scalar) return false;
   const IntegerPlanes planes(geometry, layer.weight, popcount.kernels.pack);
-  return cycles_of_popcount(layer.weight, geometry, planes) < cycles_of_multiply(layer, geometry, planes);
+  return cycles_of_popcount(popcount.costs, layer.weight, geometry, planes) <
+         cycles_of_multiply(popcount.costs, layer, geometry, planes);
 }
 
 void multiply_by_popcount(const IntegerPopcount& popcount, const IntegerLayer& layer,

@@ -10,11 +10,20 @@
 
 namespace qc {
 
+// Cycles, as they were measured: of the dense kernels for a tile of 256 weights, to decode it and for each
+// position of y, and of the results of 16 outputs; of these for a pair of words of 16 outputs, to unpack it
+// and for each position and plane, and of the results.
+struct PopcountCosts {
+  double decode, tile, dense_result;
+  double unpack, pair, result;
+};
+
 // What a layer keeps for it. Its weights stay in their tiles: each call unpacks them anew, which takes a few
 // instructions for 512 of them.
 struct IntegerPopcount {
   bool has_few_bits;  // of weights and codes; where not, nothing else is filled
   IntegerPopcountKernels kernels;
+  PopcountCosts costs;
   std::vector<int32_t> low, step;  // [outputs]: a weight is low where its code is 0, low + step where it is 1
 };
 
