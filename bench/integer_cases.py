@@ -32,11 +32,13 @@ class Convolution:
     bits: int
     stride: int = 1
     group: int = 1
+    x_bits: int = 8
 
     def __str__(self) -> str:
         kind = "depthwise" if self.group > 1 else f"{self.channels} ->"
         stride = f", stride {self.stride}" if self.stride > 1 else ""
-        return f"{self.kernel}x{self.kernel} {kind} {self.outputs} at {self.size}x{self.size}{stride}"
+        codes = f", x of {self.x_bits} bits" if self.x_bits < 8 else ""
+        return f"{self.kernel}x{self.kernel} {kind} {self.outputs} at {self.size}x{self.size}{stride}{codes}"
 
     @property
     def operations(self) -> int:
@@ -60,4 +62,10 @@ CASES: tuple[Product | Convolution, ...] = (
         for width, size in ((144, 56), (192, 28), (576, 14), (960, 7))
     ),
     Convolution(14, 672, 672, 5, 4, group=672),
+    *(
+        Convolution(size, width, width, 3, 1, x_bits=x_bits)
+        for x_bits in (1, 2)
+        for width, size in ((64, 56), (128, 28), (256, 14), (512, 7))
+    ),
+    *(Convolution(14, 256, 1024, 1, 1, x_bits=x_bits) for x_bits in (1, 2)),
 )

@@ -65,14 +65,15 @@ def model_of(nodes: Sequence[onnx.NodeProto], x: Array, stored: dict[str, Any]) 
     return helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
 
 
-def our_operands(weight: Array, group: int, bits: int) -> dict[str, Array]:
+def our_operands(weight: Array, group: int, bits: int, x_bits: int = 8) -> dict[str, Array]:
     """Random whole numbers of ``bits`` bits as the operator reads them; the output's codes spread over their range."""
-    indices = (weight.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
+    signs = weight.max() == 1 and bits == 1
+    indices = weight > 0 if signs else weight.astype(np.int16) + 2 ** (bits - 1)
     n = len(weight)
-    scale = np.full(n, 20 / (60 * 2.0**bits / 4 * np.sqrt(weight[0].size)), np.float32)
+    scale = np.full(n, 20 / (60 * 2.0 ** (bits + x_bits - 10) * np.sqrt(weight[0].size)), np.float32)
     return {
-        "indices": pack_tiles(indices, group, bits),
-        "codebook": np.zeros(0, np.int8),
+        "indices": pack_tiles(indices.astype(np.uint8), group, bits),
+        "codebook": np.array([[-1, 1]] if signs else [], np.int8),
         "scale": scale,
         "bias": np.full(n, 128, np.float32),
     }
@@ -145,12 +146,13 @@ def convolutions(case: Convolution, random: np.random.Generator) -> tuple[Array,
     """What convolves x with the weight of ``case``: our model first; the float one is channels first."""
     half = 2 ** (case.bits - 1)
     shape = (case.outputs, case.channels // case.group, case.kernel, case.kernel)
-    weight = random.integers(-half, half, shape).astype(np.int8)
-    x = random.integers(0, 256, (1, case.size, case.size, case.channels)).astype(np.uint8)
-    operands = our_operands(weight, case.group, case.bits)
+    values = np.array([-1, 1]) if case.bits == 1 else np.arange(-half, half)
+    weight = random.choice(values, shape).astype(np.int8)
+    x = random.integers(0, 2**case.x_bits, (1, case.size, case.size, case.channels)).astype(np.uint8)
+    operands = our_operands(weight, case.group, case.bits, case.x_bits)
     pad = case.kernel // 2
     geometry = {"strides": [case.stride] * 2, "pads": [pad] * 4, "dilations": [1, 1], "group": case.group}
-    own = {"bits": case.bits, "weight_shape": shape, "x_zero_point": 0, "y_min": 0, "y_max": 255}
+    own = {"bits": case.bits, "weight_shape": shape, "x_zero_point": 0, "x_bits": case.x_bits, "y_min": 0, "y_max": 255}
     ours = helper.make_node(INTEGER_CONV, ["x", *WEIGHTED], ["y"], domain=ops.DOMAIN, **own, **geometry)
     names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
     theirs = helper.make_node("QLinearConv", names, ["y"], domain=MICROSOFT, channels_last=1, **geometry)

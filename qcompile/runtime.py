@@ -19,6 +19,8 @@ LIBRARY_VARIABLE = "QCOMPILE_LIBRARY"
 _DOMAIN = "qcompile"
 _SPARSE = ("SparseMatMul", "SparseConv")  # of one kernel each
 _WINOGRAD_X_BITS = 6  # of codes of x, at most
+_POPCOUNT_X_BITS = 2  # the same
+_POPCOUNT_CHANNELS = 16  # those of a group are a multiple of it
 _UINT8 = 2  # onnx.TensorProto.UINT8
 
 
@@ -109,8 +111,8 @@ def runtime_info() -> RuntimeInfo:
 def kernel_of(node: onnx.NodeProto) -> str:
     """The kernel that this machine runs for ``node``, an operator of ours; for a product with a matrix, one row of x.
 
-    It is "one or another" for a 3x3 convolution of codes of at most 6 bits: which of the two runs depends on the
-    values of its weight and on the size of x.
+    It is "one or another" for a 3x3 convolution of codes of at most 6 bits, and for weights of one bit and codes of at
+    most 2: which of them runs depends on the values of the weight and on the size of x.
 
     Raises QCompileError as ``runtime_info`` does, and where the attributes of ``node`` break a rule.
     """
@@ -125,14 +127,31 @@ def _names_of_kernels(node: onnx.NodeProto) -> tuple[str, ...]:
     """What RuntimeInfo calls an operator whose kernel does not depend on the bits of its weight; () where it does."""
     if node.op_type in _SPARSE:
         return (node.op_type,)
-    if node.op_type.startswith("IntegerMatMul"):
-        return ("IntegerMatMul",)
-    if not node.op_type.startswith("IntegerConv"):
+    if not node.op_type.startswith(("IntegerMatMul", "IntegerConv")):
         return ()
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    if node.op_type.startswith("IntegerMatMul"):
+        return ("IntegerMatMul popcount", "IntegerMatMul") if _has_few_bits(attributes) else ("IntegerMatMul",)
     if attributes.get("group", 1) > 1 and attributes["weight_shape"][1] == 1:
         return ("IntegerConv depthwise",)
-    return ("IntegerConv winograd", "IntegerConv") if _may_be_winograd(attributes) else ("IntegerConv",)
+    popcount = ("IntegerConv popcount",) if _may_be_popcount(attributes) else ()
+    winograd = ("IntegerConv winograd",) if _may_be_winograd(attributes) else ()
+    return (*popcount, *winograd, "IntegerConv")
+
+
+def _has_few_bits(attributes: dict[str, Any]) -> bool:
+    """Whether runtime/compute/integer_popcount.cc may count the bits of products."""
+    x_bits = attributes.get("x_bits", 8)
+    return (
+        attributes["bits"] == 1 and x_bits <= _POPCOUNT_X_BITS and bool(attributes.get("x_zero_point", 0) < 2**x_bits)
+    )
+
+
+def _may_be_popcount(attributes: dict[str, Any]) -> bool:
+    """The same of a convolution, with what runtime/compute/integer_planes.cc wants of its channels."""
+    _, channels, *kernel = attributes["weight_shape"]
+    meets_single_pixels = attributes.get("group", 1) == 1 and max(kernel) == 1 and not any(attributes.get("pads", ()))
+    return _has_few_bits(attributes) and (channels % _POPCOUNT_CHANNELS == 0 or meets_single_pixels)
 
 
 def _may_be_winograd(attributes: dict[str, Any]) -> bool:

@@ -30,7 +30,9 @@ std::vector<Isa> detect() {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 #ifdef QC_ISA_X86_AVX512_VNNI
-  const bool vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+  // Every processor that has the first two so far has the third.
+  const bool vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
+                    __builtin_cpu_supports("avx512vpopcntdq");
   if (avx512 && vnni) found.push_back(Isa::avx512_vnni);
 #endif
   if (avx512) found.push_back(Isa::avx512);

@@ -20,13 +20,6 @@ size_t part_of(size_t size, size_t most) {
   return size == 0 ? 1 : divide_up(size, divide_up(size, std::max<size_t>(1, most)));
 }
 
-// All pixels in one row.
-IntegerGeometry in_one_row(IntegerGeometry g) {
-  g.input = g.output = {1, static_cast<int64_t>(g.batch) * g.output[0] * g.output[1]};
-  g.batch = 1;
-  return g;
-}
-
 bool has_single_pixels(const IntegerGeometry& g) {
   return !g.is_padded && g.kernel[0] * g.kernel[1] == 1 && g.strides[0] * g.strides[1] == 1;
 }
@@ -34,6 +27,13 @@ bool has_single_pixels(const IntegerGeometry& g) {
 }  // namespace
 
 bool is_product(const IntegerGeometry& g) { return has_single_pixels(g) && g.channels == g.group_channels; }
+
+IntegerGeometry flattened(IntegerGeometry g) {
+  if (!has_single_pixels(g)) return g;
+  g.input = g.output = {1, static_cast<int64_t>(g.batch) * g.output[0] * g.output[1]};
+  g.batch = 1;
+  return g;
+}
 
 IntegerGeometry geometry_of_product(size_t m, size_t k) {
   const std::array<int64_t, 2> pixels = {1, static_cast<int64_t>(m)}, one = {1, 1};
@@ -58,10 +58,7 @@ IntegerGeometry geometry_of(const Convolution& convolution, const ConvolutionSiz
 
 IntegerPositions::IntegerPositions(const IntegerGeometry& geometry, const uint8_t* x, uint8_t x_zero_point,
                                    size_t most)
-    : reading_(choose_reading(geometry)),
-      geometry_(has_single_pixels(geometry) ? in_one_row(geometry) : geometry),
-      x_(x),
-      x_zero_point_(x_zero_point) {
+    : reading_(choose_reading(geometry)), geometry_(flattened(geometry)), x_(x), x_zero_point_(x_zero_point) {
   choose_block(most);
   row_blocks_ = divide_up(as_size(geometry_.output[0]), rows_);
   column_blocks_ = divide_up(as_size(geometry_.output[1]), columns_);

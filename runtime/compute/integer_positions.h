@@ -24,6 +24,9 @@ IntegerGeometry geometry_of(const Convolution& convolution, const ConvolutionSiz
 // Whether x is a matrix of rows of k bytes, one for each position of y.
 bool is_product(const IntegerGeometry& geometry);
 
+// The same with all pixels in one row, where each position of y meets one pixel, its own.
+IntegerGeometry flattened(IntegerGeometry geometry);
+
 // Output positions [first_row, + rows) x [first_column, + columns) of one image.
 struct PositionBlock {
   size_t image, first_row, rows, first_column, columns;

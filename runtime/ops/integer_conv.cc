@@ -1,6 +1,7 @@
 // IntegerConv, IntegerConvAdd, IntegerConvFloat (docs/packed-format.md, section 6): channels last.
 #include "compute/integer_depthwise.h"
 #include "compute/integer_multiply.h"
+#include "compute/integer_popcount.h"
 #include "compute/integer_winograd.h"
 #include "ops/custom_op.h"
 #include "ops/integer_result.h"
@@ -27,6 +28,7 @@ class IntegerConv : public IntegerNode<kind> {
     refuse_if(choose_isa(&isa));
     layer_ = make_integer_layer(weight, isa);
     depthwise_ = get_integer_depthwise_kernels(isa);
+    popcount_ = make_integer_popcount(layer_, isa);
     winograd_ = make_integer_winograd(layer_, convolution_, isa);
   }
 
@@ -40,6 +42,8 @@ class IntegerConv : public IntegerNode<kind> {
     const auto* codes = static_cast<const uint8_t*>(x.data);
     if (layer_.weight.is_depthwise) return convolve_depthwise(sizes, codes, output, call.parallel());
     const IntegerGeometry geometry = geometry_of(convolution_, sizes);
+    if (is_popcount_faster(popcount_, layer_, geometry))
+      return multiply_by_popcount(popcount_, layer_, geometry, codes, output, call.parallel());
     if (is_winograd_faster(winograd_, layer_, geometry))
       return convolve_winograd(winograd_, layer_, geometry, codes, output, call.parallel());
     multiply_integers(layer_, geometry, codes, output, call.parallel());
@@ -61,6 +65,7 @@ class IntegerConv : public IntegerNode<kind> {
   Convolution convolution_;
   IntegerLayer layer_;
   IntegerDepthwiseKernels depthwise_;
+  IntegerPopcount popcount_;
   IntegerWinograd winograd_;
 };
 

@@ -1,6 +1,7 @@
 // IntegerMatMul, IntegerMatMulAdd, IntegerMatMulFloat (docs/packed-format.md, section 6).
 #include "base/checked_arithmetic.h"
 #include "compute/integer_multiply.h"
+#include "compute/integer_popcount.h"
 #include "ops/custom_op.h"
 #include "ops/integer_result.h"
 #include "ops/operators.h"
@@ -26,6 +27,7 @@ class IntegerMatMul : public IntegerNode<kind> {
     Isa isa;
     refuse_if(choose_isa(&isa));
     layer_ = make_integer_layer(weight, isa);
+    popcount_ = make_integer_popcount(layer_, isa);
   }
 
   void compute(const Call& call) const {
@@ -41,13 +43,17 @@ class IntegerMatMul : public IntegerNode<kind> {
       throw Refusal("the output would be " + as_text(y_shape) + ": too large");
     const IntegerOutput output = place_output<kind>(call, output_, y_shape);
     if (m == 0) return;
-    multiply_integers(layer_, geometry_of_product(m, layer_.weight.columns),
-                      static_cast<const uint8_t*>(x.data), output, call.parallel());
+    const IntegerGeometry geometry = geometry_of_product(m, layer_.weight.columns);
+    const auto* codes = static_cast<const uint8_t*>(x.data);
+    if (is_popcount_faster(popcount_, layer_, geometry))
+      return multiply_by_popcount(popcount_, layer_, geometry, codes, output, call.parallel());
+    multiply_integers(layer_, geometry, codes, output, call.parallel());
   }
 
  private:
   IntegerOutput output_;
   IntegerLayer layer_;
+  IntegerPopcount popcount_;
 };
 
 }  // namespace

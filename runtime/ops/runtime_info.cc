@@ -15,6 +15,7 @@
 #include "kernels/integer_depthwise/dispatch.h"
 #include "kernels/integer_gemm/dispatch.h"
 #include "kernels/integer_gemv/dispatch.h"
+#include "kernels/integer_popcount/dispatch.h"
 #include "kernels/integer_winograd/dispatch.h"
 #include "ops/custom_op.h"
 #include "ops/operators.h"
@@ -34,11 +35,17 @@ std::string as_json(const std::vector<std::string>& names) {
 
 // The kernels of the integer operators, whatever the bits. Few rows of x of an IntegerMatMul run its own. A
 // 3x3 convolution of few bits runs that of "IntegerConv winograd" where its weight and the size of x allow
-// (compute/integer_winograd.h).
+// (compute/integer_winograd.h). Weights of one bit and codes of at most two run those of "popcount" where the
+// sizes are large enough (compute/integer_popcount.h).
 std::string integer_kernels_as_json(Isa isa) {
   const IntegerWinogradKernels winograd = get_integer_winograd(isa);
   const bool has_winograd = winograd.run != integer_winograd_scalar;  // which serves tests only
-  return "\"IntegerMatMul\": " + as_json({get_integer_gemv(isa).name}) +
+  const IntegerPopcountKernels popcount = get_integer_popcount(isa);
+  const bool has_popcount = popcount.run != integer_popcount_scalar;  // the same
+  return "\"IntegerMatMul\": " + as_json({get_integer_gemv(isa).name}) + ", \"IntegerMatMul popcount\": " +
+         as_json({has_popcount ? popcount.name : get_integer_gemv(isa).name}) +
+         ", \"IntegerConv popcount\": " +
+         as_json({has_popcount ? popcount.name : get_integer_gemm(isa).name}) +
          ", \"IntegerConv\": " + as_json({get_integer_gemm(isa).name}) + ", \"IntegerConv winograd\": " +
          as_json({has_winograd ? winograd.name : get_integer_gemm(isa).name}) +
          ", \"IntegerConv depthwise\": " + as_json({get_integer_depthwise(isa).name});

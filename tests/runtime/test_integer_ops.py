@@ -115,6 +115,36 @@ def test_convolutions_of_few_bits_equal_numpy(isa, op, bits, codebooks, x_bits, 
 
 
 @pytest.mark.parametrize("op", [*MATMULS, *CONVS])
+@pytest.mark.parametrize("codebooks", [0, 1, 72])
+@pytest.mark.parametrize(("x_bits", "x_zero_point"), [(1, 0), (1, 1), (2, 0), (2, 1), (2, 3)])
+def test_weights_of_one_bit_equal_numpy(isa, op, codebooks, x_bits, x_zero_point):
+    """Where the fastest kernel is yet another: it counts the bits of products."""
+    random = np.random.default_rng([codebooks, x_bits, x_zero_point])
+    if op in CONVS:
+        cases = [
+            ((72, 64, 3, 3), (2, 15, 16, 64), [1, 1], [1, 0, 2, 1], [1, 1], 1),
+            ((72, 48, 3, 3), (1, 15, 16, 96), [2, 1], [1, 1, 1, 1], [1, 2], 2),
+            ((72, 100, 1, 1), (1, 15, 16, 100), [2, 2], [0, 0, 0, 0], [1, 1], 1),
+        ]
+        layers = [
+            (random_layer(random, op, 1, shape, codebooks=codebooks, strides=s, pads=p, dilations=d, group=g), x_shape)
+            for shape, x_shape, s, p, d, g in cases
+        ]
+    else:
+        layers = [
+            (random_layer(random, op, 1, (72, k), codebooks=codebooks), (rows, k))
+            for rows, k in ((1, 1000), (7, 1001), (200, 64))
+        ]
+    for layer, x_shape in layers:
+        layer.attributes |= {"x_bits": x_bits, "x_zero_point": x_zero_point}
+        x, residual = random_inputs(random, layer, x_shape)
+        x >>= 8 - x_bits
+        wanted = layer.numpy(x, residual)
+        for threads in (1, 3):
+            np.testing.assert_array_equal(run(layer.model(), x, residual, threads=threads), wanted)
+
+
+@pytest.mark.parametrize("op", [*MATMULS, *CONVS])
 @pytest.mark.parametrize("bits", [2, 8])
 def test_every_operator_equals_numpy(isa, op, bits):
     random = np.random.default_rng(bits)

@@ -11,6 +11,7 @@ from qcompile.errors import QCompileError
 from tests.runtime.models import matmul_model, random_operands
 
 INTEGER_ISAS = {"avx512": "avx2"}  # what integer kernels run there
+POPCOUNT_ISAS = {"avx512_vnni": "avx512_vnni", "avx512": "avx2", "avx_vnni": "avx2", "avx2": "avx2"}
 FLOAT_ISAS = {"avx512_vnni": "avx512", "avx_vnni": "avx2"}  # what float kernels run there
 
 
@@ -22,6 +23,7 @@ def test_info_names_the_version_and_a_kernel_for_every_width():
     assert info.isa in info.isas
     packed, sparse = {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}, {"SparseMatMul", "SparseConv"}
     integer = {"IntegerMatMul", "IntegerConv", "IntegerConv winograd", "IntegerConv depthwise"}
+    integer |= {"IntegerMatMul popcount", "IntegerConv popcount"}
     assert set(info.kernels) == packed | sparse | integer
     for operator in packed:
         assert len(info.kernels[operator]) == 8
@@ -72,6 +74,33 @@ def test_tells_the_kernels_that_a_small_convolution_may_run(monkeypatch, isa):
     assert kernel() == either
     assert kernel(x_bits=7) == kernel(x_zero_point=64) == kernel(strides=[1, 2]) == kernel(dilations=[2, 1]) == direct
     assert kernel((64, 64, 3)) == kernel((64, 66, 3, 3)) == kernel((64, 32, 3, 3), group=2) == direct
+
+
+@pytest.mark.parametrize("isa", runtime.runtime_info().isas)
+def test_tells_the_kernels_that_weights_of_one_bit_may_run(monkeypatch, isa):
+    monkeypatch.setenv("QCOMPILE_FORCE_ISA", isa)
+    popcount = [f"integer_popcount_{POPCOUNT_ISAS[isa]}"] if isa in POPCOUNT_ISAS else []
+    winograd = [f"integer_winograd_{isa}"] if isa == "avx512_vnni" else []
+    direct = [f"integer_gemm_{INTEGER_ISAS.get(isa, isa)}"]
+    rows = [f"integer_gemv_{isa}" if isa == "avx512_vnni" else "integer_gemv_scalar"]
+
+    def product(**attributes):
+        attributes = {"bits": 1, "weight_shape": [10, 20], "x_bits": 2, "x_zero_point": 3} | attributes
+        return runtime.kernel_of(helper.make_node("IntegerMatMulFloat", [], [], **attributes)).split(" or ")
+
+    assert product() == product(x_bits=1, x_zero_point=1) == popcount + rows
+    assert product(bits=2) == product(x_bits=3) == product(x_bits=1, x_zero_point=2) == rows
+
+    def convolution(weight_shape=(64, 48, 3, 3), **attributes):
+        geometry = {"strides": [1, 1], "pads": [1, 1, 1, 1], "dilations": [1, 1], "group": 1}
+        attributes = geometry | {"bits": 1, "weight_shape": weight_shape, "x_bits": 1, "x_zero_point": 0} | attributes
+        return runtime.kernel_of(helper.make_node("IntegerConv", [], [], **attributes)).split(" or ")
+
+    assert convolution() == popcount + winograd + direct
+    assert convolution(strides=[2, 2]) == convolution(group=2) == popcount + direct
+    assert convolution((64, 24, 3, 3)) == convolution(bits=2) == winograd + direct
+    assert convolution((64, 24, 1, 1)) == direct
+    assert convolution((64, 24, 1, 1), pads=[0, 0, 0, 0]) == popcount + direct
 
 
 @pytest.mark.parametrize(
