@@ -68,5 +68,5 @@ def sum_product(a: Codes, b: Codes, a_zero_point: int, b_zero_point: int, b_tran
 
 def largest_product_sum(terms: int, a_zero_point: int, b_zero_point: int, a_bits: int = 8) -> int:
     """What no partial sum of ``terms`` products can exceed in size, in whatever order it is taken."""
-    reach_a = max(a_zero_point, 2**a_bits - 1 - a_zero_point)
+    reach_a = max(a_zero_point, (1 << a_bits) - 1 - a_zero_point)
     return terms * reach_a * max(b_zero_point, 255 - b_zero_point)
