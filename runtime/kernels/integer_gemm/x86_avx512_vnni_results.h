@@ -106,6 +106,25 @@ QC_UNROLLED inline void store_codes(const Epilogue& epilogue, const Sums<rows, v
     store_codes<rows, vectors, has_residual, first + 4>(epilogue, sum);
 }
 
+// Floats, without a residual.
+template <size_t rows, size_t vectors>
+QC_UNROLLED inline void store_floats(const IntegerResults& results, size_t position,
+                                     const Sums<rows, vectors>& sum) {
+  float* const y = static_cast<float*>(results.y) + position * results.y_stride;
+  const auto present =
+      static_cast<__mmask16>((1u << (results.outputs - (vectors - 1) * kLanes)) - 1);  // of the last vector
+  unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
+    constexpr size_t r = i.value / vectors, v = i.value % vectors;
+    const __m512 value = scale_sum(results.scale + v * kLanes, results.bias + v * kLanes, sum[r][v]);
+    float* const to = y + r * results.y_stride + v * kLanes;
+    if constexpr (v + 1 < vectors) {
+      _mm512_storeu_ps(to, value);
+    } else {
+      _mm512_mask_storeu_ps(to, present, value);
+    }
+  });
+}
+
 // Any results, one vector of sums at a time. The minimum returns its second operand if that is NaN.
 static void store_any(const IntegerResults& results, size_t position, size_t rows, size_t vectors,
                       const int32_t* sums) {
