@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
 from qcompile.passes._match import constant, is_standard, sole_reader
-from qcompile.passes._products import before_factors, is_product
+from qcompile.passes._products import before_factors, is_product, unscaled
 
 CUTS = ("Relu", "Clip")
 # What gives codes of its input's codes, with the same scale and zero point.
@@ -181,7 +181,7 @@ def quantized_tensors(model: ir.Model) -> list[ir.Value]:
 def _read_as_codes(node: ir.Node) -> Sequence[ir.Value | None]:
     """What ``node`` reads as codes by itself, whatever comes after it."""
     if is_product(node):
-        return [before_factors(value) for value in node.inputs if value is not None]
+        return [unscaled(value) for value in node.inputs if value is not None]
     return node.inputs[:1] if is_layer(node) else ()
 
 

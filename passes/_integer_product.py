@@ -19,7 +19,8 @@ from qcompile.passes._products import terms_of
 def add_product(builder: Builder, product: ir.Node, a: Codes, b: Codes, factor: float, tail: Tail | None) -> Codes:
     """Adds the operator for the MatMul ``product`` of ``a`` and ``b``, times ``factor``.
 
-    It gives codes with ``tail``, else floats, whose scale is 1. The attributes are those of docs/packed-format.md, section 6.
+    It gives codes with ``tail``, else floats, whose scale is 1. The attributes are those of docs/packed-format.md,
+    section 6.
     """
     left, (right, is_transposed) = builder.as_in_model(a), _before_swap(builder, builder.as_in_model(b))
     name = builder.take_name(product)  # which is dead from now on

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from qcompile.integer_product import MAX_PRODUCT_TERMS
-from qcompile.passes._match import LeftAloneError, constant, find_source, is_standard, sole_reader
+from qcompile.passes._match import LeftAloneError, constant, is_standard, sole_reader
 
 
 def is_product(node: ir.Node | None) -> bool:
@@ -24,10 +24,23 @@ def is_product(node: ir.Node | None) -> bool:
 
 
 def is_product_of_activations(node: ir.Node) -> bool:
-    """Whether ``node`` is a MatMul of two computed tensors, of which none is a weight."""
-    if not is_standard(node, "MatMul"):
-        return False
-    return all(v is not None and constant(v) is None and find_source(v) is None for v in node.inputs)
+    """Whether ``node`` is a MatMul of two tensors that depend on an input of the graph."""
+    return is_standard(node, "MatMul") and all(_is_activation(value) for value in node.inputs)
+
+
+def _is_activation(value: ir.Value | None) -> bool:
+    """Whether ``value`` depends on an input of the graph."""
+    open_values, seen = [value], set[ir.Value]()
+    while open_values:
+        found = open_values.pop()
+        if found is None or found in seen or constant(found) is not None:
+            continue
+        if found.is_graph_input():
+            return True
+        seen.add(found)
+        node = found.producer()
+        open_values += [] if node is None else node.inputs
+    return False
 
 
 def check_product(node: ir.Node) -> None:
@@ -60,6 +73,13 @@ def terms_of(product: ir.Node) -> int | None:
     return next((size for size in found if isinstance(size, int)), None)
 
 
+def unscaled(value: ir.Value) -> ir.Value:
+    """What ``value`` is single constants times: what a product reads instead, whoever else reads ``value``."""
+    while (source := _scaled(value)) is not None:
+        value = source
+    return value
+
+
 def before_factors(value: ir.Value) -> ir.Value:
     """What ``value`` was before it was multiplied or divided by single constants, where nothing else reads it."""
     while (source := _scaled(value)) is not None and sole_reader(source) is value.producer():
@@ -75,7 +95,7 @@ def after_factors(value: ir.Value) -> ir.Value:
 
 
 def factor_between(source: ir.Value, value: ir.Value) -> float:
-    """By which number ``source``, from ``before_factors``, was multiplied to give ``value``."""
+    """By which number ``source``, which only such constants part from ``value``, was multiplied to give ``value``."""
     factor = 1.0
     while value is not source:
         node = value.producer()

@@ -31,7 +31,7 @@ from qcompile.passes._integer_nodes import Tail, add_input, add_layer, add_mean,
 from qcompile.passes._integer_product import add_product
 from qcompile.passes._integer_table import make_table
 from qcompile.passes._match import constant, is_standard, sole_reader
-from qcompile.passes._products import after_factors, before_factors, factor_between, is_product
+from qcompile.passes._products import after_factors, before_factors, factor_between, is_product, unscaled
 
 
 class FuseIntegers(ir.passes.InPlacePass):
@@ -121,7 +121,7 @@ class _Lowering:
 
     def _product(self, node: ir.Node, end: ir.Value, tail: Tail | None) -> Codes | None:
         """The product ``node`` up to ``end``, which is a constant times it: codes, or with no ``tail`` floats."""
-        starts = [before_factors(_input(node, position)) for position in (0, 1)]
+        starts = [unscaled(_input(node, position)) for position in (0, 1)]
         if not all(start in self._codes for start in starts):
             return None
         factor = factor_between(node.outputs[0], end)

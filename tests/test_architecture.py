@@ -39,9 +39,11 @@ ALLOWED = {
     "datasets": {"cifar", "errors", "idx"},
     "models": {"errors"},
     "frontend": BASE | {"__init__", "datasets", "models"},
-    "passes": BASE | {"calibration", "functions"},
+    "passes": BASE | {"calibration", "functions", "integer_product"},
     "loading": {"errors"},
-    "compiler": BASE | {"__init__", "calibration", "functions", "loading", "passes"},
+    "compile_result": {"integer_ops", "integer_product", "passes", "text"},
+    "compiler": BASE
+    | {"__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes"},
     "runtime": {"__init__", "errors"},
     "packed_model": {"__init__", "errors", "integer_ops", "integer_product", "ops", "sparse_ops"},
     "bounded": set(),
