@@ -39,6 +39,7 @@ std::string integer_kernels_as_json(Isa isa) {
   const IntegerWinogradKernels winograd = get_integer_winograd(isa);
   const bool has_winograd = winograd.run != integer_winograd_scalar;  // which serves tests only
   return "\"IntegerMatMul\": " + as_json({get_integer_gemv(isa).name}) +
+         ", \"IntegerProduct\": " + as_json({get_integer_gemm(isa).name}) +
          ", \"IntegerConv\": " + as_json({get_integer_gemm(isa).name}) + ", \"IntegerConv winograd\": " +
          as_json({has_winograd ? winograd.name : get_integer_gemm(isa).name}) +
          ", \"IntegerConv depthwise\": " + as_json({get_integer_depthwise(isa).name});

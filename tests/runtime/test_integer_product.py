@@ -70,7 +70,7 @@ SIZES = [  # leading axes, m, n, k
 
 @pytest.mark.parametrize("b_transposed", [0, 1])
 @pytest.mark.parametrize(("leading", "m", "n", "k"), SIZES)
-@pytest.mark.parametrize(("a_zero_point", "b_zero_point"), [(0, 128), (128, 120), (255, 0), (3, 255)])
+@pytest.mark.parametrize(("a_zero_point", "b_zero_point"), [(0, 128), (131, 120)])
 def test_equals_numpy(isa, b_transposed, leading, m, n, k, a_zero_point, b_zero_point):
     random = np.random.default_rng([m, n, k])
     b_shape = (*leading, n, k) if b_transposed else (*leading, k, n)
