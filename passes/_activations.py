@@ -1,23 +1,24 @@
 """Which tensors of a fused model carry activations that integers can stand for.
 
-Backward from every input of a packed layer: what is computed on the way without a packed layer is quantized where
-it begins. A rectifier or clip, and an addition to the output of a packed layer, become part of that layer, so the
-tensors between them are left alone.
+Backward from every input of a packed layer and of a product of two activations: what is computed on the way without a
+packed layer is quantized where it begins. A rectifier or clip, and an addition to the output of a packed layer, become
+part of that layer, so the tensors between them are left alone.
 """
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
 
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
-from qcompile.passes._match import constant, is_standard
+from qcompile.passes._match import constant, is_standard, sole_reader
+from qcompile.passes._products import before_factors, is_product, unscaled
 
 CUTS = ("Relu", "Clip")
 # What gives codes of its input's codes, with the same scale and zero point.
-MOVES = ("MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat", "Dropout")
+MOVES = ("MaxPool", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Concat", "Dropout", "Transpose")
 MEANS = ("GlobalAveragePool", "ReduceMean")
 # What maps single numbers to single numbers.
 UNARY = (
@@ -33,12 +34,6 @@ Order = Mapping[ir.Node, int]
 def is_layer(node: ir.Node | None) -> bool:
     """Whether ``node`` multiplies by a packed weight."""
     return node is not None and node.domain == DOMAIN and node.op_type in (CODEBOOK_CONV, CODEBOOK_MATMUL)
-
-
-def sole_reader(value: ir.Value) -> ir.Node | None:
-    """The one node that reads ``value``, once; None where there are more or the graph gives it away."""
-    uses = value.uses()
-    return next(iter(uses)).node if len(uses) == 1 and not value.is_graph_output() else None
 
 
 def is_cut(node: ir.Node | None) -> bool:
@@ -136,7 +131,7 @@ def unary_source(value: ir.Value, order: Order) -> ir.Value | None:
 def _makes_codes(value: ir.Value) -> bool:
     """Whether a table may begin at ``value``: what comes before it makes codes by itself."""
     node = before_cuts(value).producer()
-    if is_layer(node) or is_residual(node) or is_standard(node, "DequantizeLinear"):
+    if is_layer(node) or is_residual(node) or is_product(node) or is_standard(node, "DequantizeLinear"):
         return True
     return bool(moved_inputs(value.producer())) or is_mean_of_space(value.producer())
 
@@ -172,7 +167,7 @@ def node_order(model: ir.Model) -> Order:
 def quantized_tensors(model: ir.Model) -> list[ir.Value]:
     """The activations that integers stand for, in the order in which they are found, each once."""
     order = node_order(model)
-    open_values = deque(node.inputs[0] for node in model.graph if is_layer(node))
+    open_values = deque(value for node in model.graph for value in _read_as_codes(node))
     found: dict[ir.Value, None] = {}
     while open_values:
         value = open_values.popleft()
@@ -181,6 +176,13 @@ def quantized_tensors(model: ir.Model) -> list[ir.Value]:
         found[value] = None
         open_values += _sources(value, order)
     return list(found)
+
+
+def _read_as_codes(node: ir.Node) -> Sequence[ir.Value | None]:
+    """What ``node`` reads as codes by itself, whatever comes after it."""
+    if is_product(node):
+        return [unscaled(value) for value in node.inputs if value is not None]
+    return node.inputs[:1] if is_layer(node) else ()
 
 
 def _can_be_codes(value: ir.Value) -> bool:
@@ -193,7 +195,7 @@ def _sources(value: ir.Value, order: Order) -> list[ir.Value]:
     """What must be quantized so that ``value`` is computed in integers; empty where it is not, or by a layer alone."""
     inner = before_cuts(value)
     node = inner.producer()
-    if is_layer(node):
+    if is_layer(node) or is_product(before_factors(inner).producer()):
         return []
     if node is not None and is_residual(node):
         inside = absorbed(node, order)

@@ -40,6 +40,12 @@ def is_standard(node: ir.Node | None, *op_types: str) -> bool:
     return node is not None and node.domain == "" and node.op_type in op_types
 
 
+def sole_reader(value: ir.Value) -> ir.Node | None:
+    """The one node that reads ``value``, once; None where there are more or the graph gives it away."""
+    uses = value.uses()
+    return next(iter(uses)).node if len(uses) == 1 and not value.is_graph_output() else None
+
+
 def find_source(value: ir.Value | None) -> ir.Node | None:
     """The lookup that ``value`` comes from, possibly changed on the way, or None where it is no codebook weight.
 

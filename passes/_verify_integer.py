@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from qcompile import integer_ops
+from qcompile import integer_ops, integer_product
 from qcompile.errors import ModelError
 from qcompile.passes._match import constant
 
@@ -25,6 +25,8 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]]]
     integer_ops.INTEGER_GLOBAL_AVERAGE_POOL: (("x",), (), True, ("scale", "bias")),
     integer_ops.INTEGER_TABLE: (("x",), ("table",), False, ()),
     integer_ops.QUANTIZE_INPUT: (("x",), ("scale", "bias"), True, ()),
+    integer_product.INTEGER_PRODUCT: (("a", "b"), (), True, ("scale", "bias")),
+    integer_product.INTEGER_PRODUCT_FLOAT: (("a", "b"), (), False, ("scale",)),
 }
 
 
@@ -56,6 +58,16 @@ def check_integer_node(node: ir.Node, where: str) -> None:
         _check_input_scale(*(np.asarray(constant(operands[name])) for name in stored), where=where)
     elif node.op_type == integer_ops.INTEGER_MAX_POOL:
         _check_pool(node, where)
+    elif node.op_type in integer_product.INTEGER_PRODUCTS:
+        _check_numbers(node, where, (("a_zero_point", 0, 255, -1), ("b_zero_point", 0, 255, -1)))
+        _check_numbers(node, where, (("b_transposed", 0, 1, -1), ("a_bits", 1, 8, 8)))
+
+
+def _check_numbers(node: ir.Node, where: str, wanted: Sequence[tuple[str, int, int, int]]) -> None:
+    """By name: the least and the most, and what it is where it is absent."""
+    for name, low, high, absent in wanted:
+        if not low <= node.attributes.get_int(name, absent) <= high:
+            raise ModelError(f"{where}: {name} is {node.attributes.get_int(name, absent)}, wanted {low} to {high}")
 
 
 def _check_input_scale(scale: integer_ops.Floats, bias: integer_ops.Floats, *, where: str) -> None:
@@ -81,9 +93,7 @@ def _check_weight(node: ir.Node, where: str) -> None:
         raise ModelError(f"{where}: weight_shape of {node.op_type} is {list(shape)}")
     bits, group = node.attributes.get_int("bits", 0), node.attributes.get_int("group", 1)
     integer_ops.check_integer_weight(where, indices, codebook, scale, bias, bits, shape, group)
-    for name, low, high, absent in (("x_zero_point", 0, 255, -1), ("x_bits", 1, 8, 8)):
-        if not low <= node.attributes.get_int(name, absent) <= high:
-            raise ModelError(f"{where}: {name} is {node.attributes.get_int(name, absent)}, wanted {low} to {high}")
+    _check_numbers(node, where, (("x_zero_point", 0, 255, -1), ("x_bits", 1, 8, 8)))
     if node.op_type in integer_ops.INTEGER_CONVS:
         _check_ints(node, where, (("strides", axes, 1), ("dilations", axes, 1), ("pads", 2 * axes, 0)))
 

@@ -2,7 +2,8 @@
 
 Walks the graph from its inputs on. At each QuantizeLinear it looks back at what was computed in float since the codes
 it came from, and puts the integer operator in its place that gives the same codes: packed layers with their
-rectifier, clip and residual, additions, pooling, what only moves codes, and functions of single numbers as a table.
+rectifier, clip and residual, products of activations, additions, pooling, what only moves codes, and functions of
+single numbers as a table.
 Convolutions and pooling run channels last; transposes appear only where the rest of the model sees the difference.
 """
 
@@ -21,15 +22,16 @@ from qcompile.passes._activations import (
     is_residual,
     moved_inputs,
     node_order,
-    sole_reader,
     unary_source,
 )
 from qcompile.passes._codes import Builder, Codes, read_codes
 from qcompile.passes._input_scale import before_normalization
 from qcompile.passes._integer_moves import add_move
 from qcompile.passes._integer_nodes import Tail, add_input, add_layer, add_mean, add_sum, add_table
+from qcompile.passes._integer_product import add_product
 from qcompile.passes._integer_table import make_table
-from qcompile.passes._match import constant, is_standard
+from qcompile.passes._match import constant, is_standard, sole_reader
+from qcompile.passes._products import after_factors, before_factors, factor_between, is_product, unscaled
 
 
 class FuseIntegers(ir.passes.InPlacePass):
@@ -95,6 +97,9 @@ class _Lowering:
         if producer is not None and is_layer(producer) and sole_reader(value) is node:
             x = self._codes.get(_input(producer))
             return None if x is None else self._layer(producer, x, tail)
+        product = before_factors(inner).producer()
+        if product is not None and is_product(product) and sole_reader(value) is node:
+            return self._product(product, inner, tail)
         if producer is not None and is_residual(producer) and sole_reader(value) is node:
             return self._sum(producer, tail, name)
         if producer is not None and is_mean_of_space(producer):
@@ -113,6 +118,17 @@ class _Lowering:
         value = add_layer(self.builder, layer, x, tail)
         is_conv = layer.op_type == CODEBOOK_CONV
         return Codes(value, tail.target.scale, tail.target.zero_point, channels_last=is_conv)
+
+    def _product(self, node: ir.Node, end: ir.Value, tail: Tail | None) -> Codes | None:
+        """The product ``node`` up to ``end``, which is a constant times it: codes, or with no ``tail`` floats."""
+        starts = [unscaled(_input(node, position)) for position in (0, 1)]
+        if not all(start in self._codes for start in starts):
+            return None
+        factor = factor_between(node.outputs[0], end)
+        for position, start in enumerate(starts):
+            factor *= factor_between(start, _input(node, position))
+        a, b = (self._codes[start] for start in starts)
+        return add_product(self.builder, node, a, b, factor, tail)
 
     def _sum(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
         """An addition: by the layer that gives one operand, else of codes."""
@@ -170,6 +186,8 @@ class _Lowering:
         for node in list(self._graph):
             if is_layer(node) and _input(node) in self._codes and _is_read(node.outputs[0]):
                 self._layer_to_float(node)
+            elif is_product(node) and _is_read(node.outputs[0]):
+                self._product_to_float(node)
         for value, codes in self._codes.items():
             reader = value.producer()
             if reader is not None and _is_read(value) and reader.inputs[0] is not codes.value:
@@ -179,18 +197,29 @@ class _Lowering:
     def _layer_to_float(self, node: ir.Node) -> None:
         self.builder.begin_before(node)
         output = node.outputs[0]
-        name, shape = output.name, output.shape
         value = add_layer(self.builder, node, self._codes[_input(node)], None)
         if node.op_type == CODEBOOK_CONV:
             value = self.builder.to_channels_first(value)
+        self._take_place(value, output)
+
+    def _product_to_float(self, node: ir.Node) -> None:
+        self.builder.begin_before(node)
+        output = after_factors(node.outputs[0])
+        found = self._product(node, output, None)
+        if found is not None:
+            self._take_place(found.value, output)
+
+    def _take_place(self, value: ir.Value, output: ir.Value) -> None:
+        """Gives all that read ``output`` the new ``value``, and that its name."""
+        name, shape = output.name, output.shape
         output.replace_all_uses_with(value, replace_graph_outputs=True)
         output.name = f"{name}.float"
         value.name, value.shape = name, shape
         self.modified = True
 
 
-def _input(node: ir.Node) -> ir.Value:
-    value = node.inputs[0]
+def _input(node: ir.Node, position: int = 0) -> ir.Value:
+    value = node.inputs[position]
     assert value is not None
     return value
 

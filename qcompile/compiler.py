@@ -5,24 +5,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 
 import qcompile
 from qcompile.calibration import MeanSquareError, Method, Reader, calibrate
+from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
 from qcompile.functions import OLDEST_OPSET
-from qcompile.integer_ops import EXACT_SUM, INTEGER_CONVS, INTEGER_MATMULS, decode_integer_weight, largest_sums
+from qcompile.integer_ops import INTEGER_CONVS, INTEGER_MATMULS
+from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import fusing_passes, integer_passes, pipeline
 from qcompile.passes._activations import quantized_tensors
-from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, fused_nodes, operand, own_nodes, sparse_node
+from qcompile.passes._operands import fused_nodes, own_nodes
+from qcompile.passes._products import list_left_products
 from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.left_alone import list_left_alone
-from qcompile.text import printable
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
@@ -47,50 +48,6 @@ class Integers:
     progress: Callable[[int], None] | None = None
 
 
-@dataclass(frozen=True)
-class CompiledLayer:
-    """One packed layer: ``weight_bytes`` are those of its indices, codebooks and corrections in the file.
-
-    ``largest_sum``: of a layer of integers, what no sum of products can exceed; None for float activations.
-    """
-
-    name: str
-    operator: str
-    weight_shape: tuple[int, ...]
-    bits: int
-    codebooks: int
-    corrections: int
-    weight_bytes: int
-    largest_sum: int | None = None
-
-    @property
-    def note(self) -> str:
-        """What a user should know of the layer's sums; empty where there is nothing."""
-        if self.largest_sum is None or self.largest_sum <= EXACT_SUM:
-            return ""
-        return ", sums may exceed 2^24: without our library codes may then differ"
-
-
-@dataclass(frozen=True)
-class CompileResult:
-    """What compiling did: packed layers, and the layers left alone with the reason, in the order of the graph."""
-
-    layers: tuple[CompiledLayer, ...]
-    left_alone: tuple[tuple[str, str], ...]
-    source_bytes: int
-    target_bytes: int
-
-    def as_text(self) -> str:
-        """A line for each layer, then the sizes of both files."""
-        packed = [
-            f"{printable(layer.name)}: {layer.operator} {'x'.join(map(str, layer.weight_shape))}, {layer.bits}-bit, "
-            f"{_codebooks(layer)}, {_corrections(layer)}{layer.weight_bytes} bytes{layer.note}"
-            for layer in self.layers
-        ]
-        left = [f"{printable(name)}: left alone: {reason}" for name, reason in self.left_alone]
-        return "\n".join([*packed, *left, f"{self.source_bytes} bytes -> {self.target_bytes} bytes"])
-
-
 def compile_file(
     source: str | pathlib.Path,
     target: str | pathlib.Path,
@@ -108,7 +65,7 @@ def compile_file(
     """
     proto = load_model(source)
     try:
-        model = _compile(_deserialize(proto), functions, integers)
+        model, left_alone = _compile(_deserialize(proto), functions, integers)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     data = ir.serde.serialize_model(model).SerializeToString()
@@ -116,8 +73,9 @@ def compile_file(
         write_atomically(target, data)
     except OSError as error:
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
-    layers = tuple(_describe(node) for node in _layers(model))
-    return CompileResult(layers, tuple(list_left_alone(model)), pathlib.Path(source).stat().st_size, len(data))
+    layers = tuple(describe_layer(node) for node in _layers(model))
+    products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
+    return CompileResult(layers, left_alone, pathlib.Path(source).stat().st_size, len(data), products)
 
 
 def compile_model(model: Model, *, functions: bool = True, integers: Integers | None = None) -> Model:
@@ -127,8 +85,8 @@ def compile_model(model: Model, *, functions: bool = True, integers: Integers | 
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
-        return ir.serde.serialize_model(_compile(_deserialize(model), functions, integers))
-    return _compile(model.clone(), functions, integers)
+        return ir.serde.serialize_model(_compile(_deserialize(model), functions, integers)[0])
+    return _compile(model.clone(), functions, integers)[0]
 
 
 def _deserialize(proto: onnx.ModelProto) -> ir.Model:
@@ -138,31 +96,36 @@ def _deserialize(proto: onnx.ModelProto) -> ir.Model:
         raise ModelError(f"the model cannot be read: {error}") from error
 
 
-def _compile(model: ir.Model, functions: bool, integers: Integers | None) -> ir.Model:
-    """Runs the passes over ``model``, in place."""
+def _compile(model: ir.Model, functions: bool, integers: Integers | None) -> tuple[ir.Model, LeftAlone]:
+    """Runs the passes over ``model``, in place; also says what was left alone, and why."""
     _check_not_compiled(model)
     before = _interface(model)
+    left_products: LeftAlone = ()
     if integers is None:
         _run(model, pipeline(functions=functions))
     else:
-        _compile_integers(model, functions, integers)
+        left_products = _compile_integers(model, functions, integers)
     if not _layers(model):
         raise ModelError(_nothing_found(list_left_alone(model), integers=integers is not None))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
     model.metadata_props[FORMAT_VERSION_KEY] = str(FORMAT_VERSION)
-    return model
+    return model, (*list_left_alone(model), *left_products)
 
 
-def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> None:
-    """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations."""
+def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> LeftAlone:
+    """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations.
+
+    Gives the products of activations that stay float, and why.
+    """
     opset = model.graph.opset_imports.get("", 0)
     if opset < OLDEST_OPSET:
         raise ModelError(
             f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that."
         )
     _run(model, fusing_passes(integers.weight_bits))
+    left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
     runnable = model.clone()
     AttachFunctions()(runnable)
     ranges = calibrate(
@@ -175,6 +138,7 @@ def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> N
         progress=integers.progress,
     )
     _run(model, integer_passes(ranges, functions=functions))
+    return left_products
 
 
 def _run(model: ir.Model, passes: tuple[ir.passes.InPlacePass, ...]) -> None:
@@ -212,41 +176,3 @@ def _nothing_found(left_alone: list[tuple[str, str]], *, integers: bool) -> str:
 def _interface(model: ir.Model) -> list[str]:
     """Names, types and shapes of what the graph takes and gives."""
     return [str((value.name, value.type, value.shape)) for value in (*model.graph.inputs, *model.graph.outputs)]
-
-
-def _corrections(layer: CompiledLayer) -> str:
-    return f"{layer.corrections} correction{'s' * (layer.corrections > 1)}, " if layer.corrections else ""
-
-
-def _codebooks(layer: CompiledLayer) -> str:
-    if not layer.codebooks:
-        return "whole numbers"
-    return f"{layer.codebooks} codebook{'s' * (layer.codebooks > 1)}"
-
-
-def _largest_sum(node: ir.Node) -> int | None:
-    """What no partial sum of an integer layer can exceed; None for float activations."""
-    if node.op_type not in INTEGER_MATMULS | INTEGER_CONVS:
-        return None
-    attributes = node.attributes
-    shape, group = tuple(attributes["weight_shape"].as_ints()), attributes.get_int("group", 1)
-    bits = attributes["bits"].as_int()
-    weight = decode_integer_weight(operand(node, INDICES), operand(node, CODEBOOK), bits, shape, group)
-    sums = largest_sums(weight, attributes["x_zero_point"].as_int(), attributes.get_int("x_bits", 8))
-    return int(sums.max())
-
-
-def _describe(node: ir.Node) -> CompiledLayer:
-    indices, codebook = operand(node, INDICES), operand(node, CODEBOOK)
-    sparse = sparse_node(node)
-    corrections = [] if sparse is None else [operand(sparse, GAPS), operand(sparse, VALUES)]
-    return CompiledLayer(
-        name=node.name or node.op_type,
-        operator=node.op_type,
-        weight_shape=tuple(node.attributes["weight_shape"].as_ints()),
-        bits=node.attributes["bits"].as_int(),
-        codebooks=codebook.shape[0],
-        corrections=0 if sparse is None else int(np.count_nonzero(operand(sparse, VALUES))),
-        weight_bytes=sum(array.nbytes for array in (indices, codebook, *corrections)),
-        largest_sum=_largest_sum(node),
-    )

@@ -13,6 +13,8 @@ import numpy as np
 
 from qcompile import integer_ops as ops
 from qcompile.bounded import Array, Bounded, gamma
+from qcompile.integer_product import INTEGER_PRODUCT_FLOAT, INTEGER_PRODUCTS
+from qcompile.integer_product_bounds import bounded_product, product_may_round
 from qcompile.integer_reference import GEOMETRY, INTEGER_OPERATORS, apply_integer, sums_of
 from qcompile.ops import convolve
 
@@ -25,7 +27,7 @@ def apply_bounded(op_type: str, operands: Sequence[Bounded], attributes: Mapping
         return _weighted(op_type, operands, attributes)
     values = [_as_given(operand.value) for operand in operands]
     value = apply_integer(op_type, values, attributes)
-    if not any(operand.error.any() for operand in operands) and not _sums_may_round(op_type, values[0]):
+    if not any(operand.error.any() for operand in operands) and not _sums_may_round(op_type, values[0], attributes):
         return Bounded(value, np.zeros(value.shape))
     match op_type:
         case ops.INTEGER_TABLE:
@@ -35,11 +37,15 @@ def apply_bounded(op_type: str, operands: Sequence[Bounded], attributes: Mapping
             ceiling = np.ceil(operands[0].error).clip(0, 255).astype(np.uint8)
             return Bounded(value, ops.integer_max_pool(ceiling, **geometry).astype(np.float64))
     number, error = _number(op_type, operands, attributes)
+    if op_type == INTEGER_PRODUCT_FLOAT:
+        return Bounded(value.astype(np.float64), error)
     return Bounded(value, _code_error(number, error, value, attributes))
 
 
-def _sums_may_round(op_type: str, x: Array) -> bool:
-    """Whether a mean is of so many codes that float32 may not hold their sum."""
+def _sums_may_round(op_type: str, x: Array, attributes: Mapping[str, Any]) -> bool:
+    """Whether a mean or a product is of so many codes that float32 may not hold their sum."""
+    if op_type in INTEGER_PRODUCTS:
+        return product_may_round(x, attributes)
     return op_type == ops.INTEGER_GLOBAL_AVERAGE_POOL and math.prod(x.shape[1:-1]) * 255 > ops.EXACT_SUM
 
 
@@ -100,8 +106,10 @@ def _number(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, 
             parts = [(operands[0], attributes["a_scale"]), (operands[1], attributes["b_scale"])]
         case ops.INTEGER_GLOBAL_AVERAGE_POOL:
             mean, terms = x.value.mean(axis=axes, keepdims=True), math.prod(x.value.shape[1:-1])
-            rounding = gamma(terms + 1) * mean if _sums_may_round(op_type, x.value) else 0.0
+            rounding = gamma(terms + 1) * mean if _sums_may_round(op_type, x.value, attributes) else 0.0
             parts = [(Bounded(mean, x.error.mean(axis=axes, keepdims=True) + rounding), attributes["scale"])]
+        case name if name in INTEGER_PRODUCTS:
+            parts = [(bounded_product(operands, attributes), attributes["scale"])]
         case _:
             moved = Bounded(np.moveaxis(x.value, 1, -1), np.moveaxis(x.error, 1, -1))
             parts, bias = [(moved, operands[1].value)], operands[2].value

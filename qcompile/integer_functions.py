@@ -7,6 +7,8 @@ and no sum would be exact.
 
 from qcompile import integer_ops
 from qcompile.integer_decoding import INTEGER_WEIGHT, INTEGER_WEIGHT_BODY
+from qcompile.integer_product import INTEGER_PRODUCT, INTEGER_PRODUCT_FLOAT
+from qcompile.integer_product_functions import PRODUCT_SUMS
 from qcompile.ops import DOMAIN
 
 _SHIFTED = """
@@ -163,6 +165,15 @@ _GLOBAL_AVERAGE_POOL = f"""
   y = Reshape <allowzero = 1> (code, shape)
 """
 
+_PRODUCT = f"""
+  {PRODUCT_SUMS}
+  offset = Constant <value_float : float = @bias> ()
+  scaled = Mul (sums, factor)
+  result = Add (scaled, offset)
+  {_TO_CODES}
+"""
+_PRODUCT_ATTRIBUTES = "a_zero_point, b_zero_point, b_transposed, scale"
+
 # A value that is not a number becomes the lowest code.
 _QUANTIZE = f"""
   {_LAST}
@@ -185,6 +196,10 @@ INTEGER_BODIES = {
     integer_ops.INTEGER_MAX_POOL: _function("IntegerMaxPool", "kernel_shape, strides, pads", "x", _MAX_POOL),
     integer_ops.INTEGER_GLOBAL_AVERAGE_POOL: _function(
         "IntegerGlobalAveragePool", "scale, bias, y_min, y_max", "x", _GLOBAL_AVERAGE_POOL
+    ),
+    INTEGER_PRODUCT: _function(INTEGER_PRODUCT, f"{_PRODUCT_ATTRIBUTES}, bias, y_min, y_max", "a, b", _PRODUCT),
+    INTEGER_PRODUCT_FLOAT: _function(
+        INTEGER_PRODUCT_FLOAT, _PRODUCT_ATTRIBUTES, "a, b", f"{PRODUCT_SUMS} y = Mul (sums, factor)"
     ),
     integer_ops.INTEGER_TABLE: _function(
         "IntegerTable", "", "x, table", "index = Cast <to = 6> (x) y = Gather (table, index)"

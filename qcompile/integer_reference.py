@@ -6,6 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from qcompile import integer_ops as ops
+from qcompile import integer_product as products
 
 Array = npt.NDArray[Any]
 INTEGER_OPERATORS = ops.INTEGER_MATMULS | ops.INTEGER_CONVS
@@ -55,5 +56,7 @@ _OTHERS: Mapping[str, Callable[..., Array]] = {
     ops.INTEGER_GLOBAL_AVERAGE_POOL: ops.integer_global_average_pool,
     ops.INTEGER_TABLE: _look_up,
     ops.QUANTIZE_INPUT: ops.quantize_input,
+    products.INTEGER_PRODUCT: products.integer_product,
+    products.INTEGER_PRODUCT_FLOAT: products.integer_product_float,
 }
 INTEGER_NAMES = INTEGER_OPERATORS | _OTHERS.keys()

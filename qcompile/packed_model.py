@@ -11,10 +11,11 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from qcompile import integer_ops, ops, sparse_ops
+from qcompile import integer_ops, integer_product, ops, sparse_ops
 from qcompile.errors import ModelError
 
 PLAN_KEY = "qcompile.plan"
+UNWEIGHTED = integer_ops.UNWEIGHTED | integer_product.INTEGER_PRODUCTS
 INTEGER_LAYERS = integer_ops.INTEGER_MATMULS | integer_ops.INTEGER_CONVS
 GEOMETRY = ("weight_shape", "strides", "pads", "dilations", "group")
 
@@ -125,7 +126,7 @@ def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     own = [node for node in model.graph.node if node.domain == ops.DOMAIN]
     by_base = _sparse_nodes(own)
-    others = {*sparse_ops.SPARSE_OF.values(), *integer_ops.UNWEIGHTED}
+    others = {*sparse_ops.SPARSE_OF.values(), *UNWEIGHTED}
     packed = [node for node in own if node.op_type not in others]
     turned = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "Transpose"}
     layers = []
@@ -143,7 +144,7 @@ def packed_layers(model: onnx.ModelProto) -> list[PackedLayer]:
 def other_parameters(model: onnx.ModelProto) -> Iterator[tuple[str, npt.NDArray[np.floating]]]:
     """The float initializers that belong to no packed layer: float layers and their biases."""
     own = [node for node in model.graph.node if node.domain == ops.DOMAIN]
-    packed = {name for node in own if node.op_type not in integer_ops.UNWEIGHTED for name in node.input}
+    packed = {name for node in own if node.op_type not in UNWEIGHTED for name in node.input}
     for tensor in model.graph.initializer:
         array = numpy_helper.to_array(tensor)
         if tensor.name not in packed and np.issubdtype(array.dtype, np.floating):

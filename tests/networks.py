@@ -344,3 +344,70 @@ def hostile_names():
     c = net.add("Sigmoid", [net.conv(b, (4, 4, 1, 1), "a.codes.quantize")], "a.codes.dequantized")
     d = net.add("Add", [c, b], "x.codes")
     return net.gives(net.conv(d, (4, 4, 1, 1), "x.quantize_input"))
+
+
+def heads(net, x, name):
+    """A layer of 3 heads of 4: [batch, 3, 10, 4]."""
+    layer = net.add("Add", [net.matmul(x, (12, 12), name), net.random(f"{name}.bias", 12)])
+    return net.add("Transpose", [net.add("Reshape", [layer, net.sizes(0, 10, 3, 4)])], perm=[0, 2, 1, 3])
+
+
+def joined(net, value):
+    """Heads beside each other again: [batch, 10, 12]."""
+    return net.add("Reshape", [net.add("Transpose", [value], perm=[0, 2, 1, 3]), net.sizes(0, 10, 12)])
+
+
+@network
+def attention():
+    net = Network((10, 12))
+    query, value = heads(net, "x", "query"), heads(net, "x", "value")
+    layer = net.add("Reshape", [net.matmul("x", (12, 12), "key"), net.sizes(0, 10, 3, 4)])
+    key = net.add("Transpose", [layer], perm=[0, 2, 3, 1])
+    scores = net.add("Div", [net.add("MatMul", [query, key]), net.number(2)])
+    mixed = net.add("MatMul", [net.add("Softmax", [scores]), value])
+    return net.gives(net.matmul(joined(net, mixed), (12, 5), "join"))
+
+
+@network
+def attention_of_scaled_inputs():
+    net = Network((10, 12))
+    query, key = (net.add("Mul", [heads(net, "x", name), net.number(0.7)]) for name in ("query", "key"))
+    scores = net.add("MatMul", [query, net.add("Transpose", [key], perm=[0, 1, 3, 2])])
+    mixed = net.add(
+        "MatMul", [net.add("Softmax", [net.add("Mul", [net.number(1.5), scores])]), heads(net, "x", "value")]
+    )
+    return net.gives(net.matmul(joined(net, mixed), (12, 5), "join"))
+
+
+@network
+def products_with_other_readers():
+    """What a product gives is cut, is scaled, is read as a float too, or is the output."""
+    net = Network((10, 12))
+    a, b = heads(net, "x", "a"), heads(net, "x", "b")
+    scores = net.add("MatMul", [a, net.add("Transpose", [b], perm=[0, 1, 3, 2])])
+    tenth = net.add("Mul", [scores, net.number(0.1)])
+    cut = net.add("Relu", [net.add("Div", [net.add("MatMul", [net.add("Tanh", [scores]), b]), net.number(-8)])])
+    last = net.add("MatMul", [net.add("Softmax", [tenth]), cut])
+    return net.gives(tenth, last, net.matmul(joined(net, net.add("Tanh", [last])), (12, 5), "join"))
+
+
+@network
+def products_of_images():
+    """Attention between the pixels of a convolution: codes come channels last."""
+    net = Network((4, 5, 6))
+    a = net.add("Relu", [net.conv("x", (8, 4, 1, 1), "a")])
+    b = net.add("Reshape", [net.conv(a, (8, 8, 1, 1), "b"), net.sizes(0, 8, 30)])
+    scores = net.add("MatMul", [net.add("Transpose", [b], perm=[0, 2, 1]), b])
+    mixed = net.add("MatMul", [b, net.add("Softmax", [scores])])
+    return net.gives(net.conv(net.add("Reshape", [mixed, net.sizes(0, 8, 5, 6)]), (4, 8, 1, 1), "c"))
+
+
+@network
+def products_that_stay_float():
+    """A matrix for each row, of a vector; one matrix for all heads."""
+    net = Network((10, 12))
+    a = heads(net, "x", "a")
+    mean = net.add("ReduceMean", [a, net.sizes(1)], keepdims=1)
+    each = net.add("MatMul", [a, net.add("Transpose", [mean], perm=[0, 1, 3, 2])])
+    flat = net.add("MatMul", [net.add("ReduceMean", [each, net.sizes(0, 1, 2)], keepdims=0), heads(net, "x", "b")])
+    return net.gives(net.matmul(each, (10, 5), "c"), flat)

@@ -133,6 +133,47 @@ def test_a_layer_whose_sums_may_go_beyond_2_to_24_is_told(tmp_path):
     assert "sums may exceed 2^24: without our library codes may then differ" in result.as_text()
 
 
+def compile_text(tmp_path, network):
+    onnx.save(network.proto(), tmp_path / "e.onnx")
+    return compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=integers(network)).as_text()
+
+
+def test_products_of_activations_are_told_after_the_layers(tmp_path):
+    text = compile_text(tmp_path, NETWORKS["attention"]())
+    assert "node_matmul11: IntegerProductFloat, 4 products in a sum\n" in text
+    assert "node_matmul14: IntegerProduct, 10 products in a sum\n" in text
+    assert "2^24" not in text
+
+
+def test_products_of_activations_that_stay_float_are_told_with_their_reason(tmp_path):
+    text = compile_text(tmp_path, NETWORKS["products_that_stay_float"]())
+    assert text.count("left alone: it multiplies ") == 2
+    assert "only matrices of the same leading axes are multiplied as integers" in text
+
+
+def test_a_product_whose_sums_may_go_beyond_2_to_24_is_told(tmp_path):
+    network = Network((2, 600))
+    a = network.add("Relu", [network.add("Mul", ["x", "x"])])
+    b = network.add("Transpose", [a], perm=[0, 2, 1])
+    text = compile_text(tmp_path, network.gives(network.matmul(network.add("MatMul", [a, b]), (2, 3), "c")))
+    assert "IntegerProduct, 600 products in a sum, sums may exceed 2^24: without our library" in text
+
+
+def test_a_product_of_unknown_length_is_told(tmp_path):
+    network = Network(("time", 8))
+    scores = network.add("MatMul", ["x", network.add("Transpose", ["x"], perm=[0, 2, 1])])
+    mixed = network.add("MatMul", [network.add("Softmax", [scores]), "x"])
+    network.gives(network.matmul(mixed, (8, 3), "c"))
+    onnx.save(network.proto(), tmp_path / "e.onnx")
+    samples = {"x": np.random.default_rng(0).random((2, 5, 8), dtype=np.float32)}
+    result = compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=integers(network, samples=samples))
+    assert "IntegerProduct, an unknown number of products in a sum, sums may exceed 2^24" in result.as_text()
+    for time in (5, 7):  # a softmax over fewer gives numbers beyond the range that was seen
+        x = np.random.default_rng(1).random((2, time, 8), dtype=np.float32)
+        [wanted], [found] = run(network.proto(), {"x": x}), run(onnx.load(tmp_path / "p.onnx"), {"x": x})
+        assert np.abs(found - wanted).max() <= 0.1 * np.abs(wanted).max()
+
+
 def test_compiling_twice_gives_the_same_bytes(tmp_path):
     network = NETWORKS["residual_of_two_layers"]()
     onnx.save(network.proto(), tmp_path / "e.onnx")

@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 
 import qcompile
-from qcompile.compiler import CompiledLayer, CompileResult, compile_file, compile_model
+from qcompile.compile_result import CompiledLayer, CompileResult
+from qcompile.compiler import compile_file, compile_model
 from qcompile.errors import ModelError, QCompileError
 from qcompile.ops import decode_weight
 from qcompile.reference import evaluate

@@ -53,6 +53,10 @@ def cases():
     yield ops.INTEGER_MAX_POOL, [codes(2, 7, 6, 3)], pool
     yield ops.INTEGER_GLOBAL_AVERAGE_POOL, [codes(2, 5, 6, 8)], {"scale": 1.7, "bias": -20.5} | BOUNDS
     yield ops.INTEGER_TABLE, [codes(6, 40), codes(256, seed=2)], {}
+    product = {"a_zero_point": 3, "b_zero_point": 120, "scale": 0.002}
+    a, b = codes(2, 5, 9), codes(2, 6, 9, seed=1)
+    yield "IntegerProduct", [a, b], product | {"b_transposed": 1, "bias": 128.25} | BOUNDS
+    yield "IntegerProductFloat", [a, b.swapaxes(1, 2)], product | {"b_transposed": 0}
     x = np.random.default_rng(3).standard_normal((2, 3, 5, 6)).astype(np.float32)
     scale, bias = np.array([30.5, -40, 90], np.float32), np.array([128, 100.25, 90], np.float32)
     yield ops.QUANTIZE_INPUT, [x, scale, bias], BOUNDS
@@ -85,7 +89,7 @@ def computed(op_type):
         {0, 5}
         if op_type.endswith("Add") and op_type != ops.INTEGER_ADD
         else {0, 1}
-        if op_type == ops.INTEGER_ADD
+        if op_type in {ops.INTEGER_ADD, "IntegerProduct", "IntegerProductFloat"}
         else {0}
     )
 
@@ -145,6 +149,22 @@ def test_sums_beyond_2_to_24_are_not_certain():
     found = sums * operands[3] + operands[4]
     assert (np.abs(found - wanted.value) <= wanted.error).all()
     assert (found != wanted.value).any()
+
+
+def test_a_product_of_sums_beyond_2_to_24_is_not_certain():
+    a, b = np.full((2, 1000), 251, np.uint8), np.full((1000, 3), 255, np.uint8)
+    a[:, ::3], b[::7] = 255, 3
+    attributes = {"a_zero_point": 0, "b_zero_point": 0, "b_transposed": 0, "scale": 0.3}
+    wanted = apply_bounded("IntegerProductFloat", [exact(a), exact(b)], attributes)
+    assert wanted.error.all()
+    sums = np.zeros((2, 3), np.float32)
+    for left, right in zip(a.T.astype(np.float32), b.astype(np.float32), strict=True):
+        sums += left[:, None] * right
+    found = sums * np.float32(0.3)
+    assert (np.abs(found - wanted.value) <= wanted.error).all()
+    assert (found != wanted.value).any()
+    certain = apply_bounded("IntegerProductFloat", [exact(a[:, :250]), exact(b[:250])], attributes)
+    assert not certain.error.any()
 
 
 def test_a_mean_of_very_many_codes_is_not_certain():

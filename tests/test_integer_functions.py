@@ -106,7 +106,7 @@ def cases():
 
 def unweighted(op_type, inputs, constants, **attributes):
     wanted = apply_integer(op_type, [*inputs.values(), *constants.values()], attributes)
-    model = make_model(op_type, inputs, constants, attributes, onnx.TensorProto.UINT8, wanted.ndim)
+    model = make_model(op_type, inputs, constants, attributes, TYPES[wanted.dtype], wanted.ndim)
     return model, inputs, wanted
 
 
@@ -120,6 +120,17 @@ def per_channel(channels, scale, bias):
     return {"scale": np.float32(scale) * (1 + steps), "bias": np.float32(bias) + steps}
 
 
+PRODUCTS = [  # a, b, whether b is transposed
+    ((2, 3, 5, 7), (2, 3, 7, 4), 0),
+    ((2, 3, 5, 7), (2, 3, 4, 7), 1),
+    ((20, 200), (200, 3), 0),
+    ((20, 200), (3, 200), 1),
+    ((3, 1, 1), (3, 1, 1), 1),
+    ((0, 5, 7), (0, 4, 7), 1),
+    ((2, 5, 7), (2, 7, 0), 0),
+]
+
+
 def other_cases():
     a, b = random_codes(2, 3, 4), random_codes(2, 3, 4, seed=1)
     scales = {"a_scale": 0.25, "b_scale": 0.5, "bias": -3.0}  # many ties
@@ -131,6 +142,13 @@ def other_cases():
     yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(2, 7, 6, 5)}, {}, **mean)
     yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(1, 9, 3)}, {}, **mean)
     yield unweighted("IntegerTable", {"x": random_codes(3, 100)}, {"table": random_codes(256, seed=3)})
+    for a_shape, b_shape, transposed in PRODUCTS:
+        inputs = {"a": random_codes(*a_shape), "b": random_codes(*b_shape, seed=1)}
+        zero_points = {"a_zero_point": 120, "b_zero_point": 130, "b_transposed": transposed}
+        limits = {"scale": 0.001, "bias": 120.5, "y_min": 10, "y_max": 250}
+        yield unweighted("IntegerProduct", inputs, {}, **zero_points, **limits)
+        zero_points |= {"a_zero_point": 0, "b_zero_point": 255}
+        yield unweighted("IntegerProductFloat", inputs, {}, **zero_points, scale=0.3)
     odd = [np.nan, np.inf, -np.inf, 0.5, 1.5, 2.5, -0.0, 3e38]
     x = np.array(odd * 6, np.float32).reshape(2, 3, 4, 2)
     yield unweighted("QuantizeInput", {"x": x}, per_channel(3, 1.0, 0.0), y_min=1, y_max=255)

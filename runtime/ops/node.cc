@@ -160,6 +160,11 @@ IntegerWeightClaim Node::integer_weight_claim() const {
   return claim;
 }
 
+IntegerProductClaim Node::integer_product_claim() const {
+  return {attribute("a_zero_point"), attribute("b_zero_point"), attribute("b_transposed"),
+          attribute("a_bits")};
+}
+
 CodeRange Node::code_range() const {
   CodeRange range;
   refuse_if(check_code_range(attribute("y_min"), attribute("y_max"), &range));

@@ -10,6 +10,7 @@
 #include "base/code_range.h"
 #include "base/convolution.h"
 #include "base/corrections.h"
+#include "base/integer_product.h"
 #include "base/integer_weight.h"
 #include "base/onnxruntime_abi.h"
 #include "base/packed_weight.h"
@@ -49,6 +50,7 @@ class Node {
   CorrectionsClaim corrections_claim() const;
   ConvolutionClaim convolution_claim() const;
   IntegerWeightClaim integer_weight_claim() const;
+  IntegerProductClaim integer_product_claim() const;
   CodeRange code_range() const;                // throws a Refusal, as does
   float finite_float(const char* name) const;  // an attribute that must be there
 

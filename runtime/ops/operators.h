@@ -12,6 +12,8 @@ const ort::CustomOp* sparse_conv_op();
 const ort::CustomOp* integer_add_op();
 const ort::CustomOp* integer_global_average_pool_op();
 const ort::CustomOp* integer_max_pool_op();
+const ort::CustomOp* integer_product_op();
+const ort::CustomOp* integer_product_float_op();
 const ort::CustomOp* integer_table_op();
 const ort::CustomOp* quantize_input_op();
 const ort::CustomOp* integer_matmul_op();

@@ -42,7 +42,8 @@ std::string integer_kernels_as_json(Isa isa) {
   const bool has_winograd = winograd.run != integer_winograd_scalar;  // which serves tests only
   const IntegerPopcountKernels popcount = get_integer_popcount(isa);
   const bool has_popcount = popcount.run != integer_popcount_scalar;  // the same
-  return "\"IntegerMatMul\": " + as_json({get_integer_gemv(isa).name}) + ", \"IntegerMatMul popcount\": " +
+  return "\"IntegerMatMul\": " + as_json({get_integer_gemv(isa).name}) +
+         ", \"IntegerProduct\": " + as_json({get_integer_gemm(isa).name}) + ", \"IntegerMatMul popcount\": " +
          as_json({has_popcount ? popcount.name : get_integer_gemv(isa).name}) +
          ", \"IntegerConv popcount\": " +
          as_json({has_popcount ? popcount.name : get_integer_gemm(isa).name}) +

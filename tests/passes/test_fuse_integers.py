@@ -112,6 +112,10 @@ EXPECTED = {
     "option_a": "QuantizeInput IntegerConv IntegerConv IntegerConvAdd IntegerConvFloat Transpose",
     "normalized_input": "QuantizeInput IntegerConv IntegerConvFloat Transpose",
     "mean_over_axes": "QuantizeInput IntegerConv IntegerGlobalAveragePool Squeeze IntegerMatMulFloat",
+    "attention": "QuantizeLinear IntegerMatMul Reshape Transpose IntegerMatMul Reshape Transpose IntegerMatMul Reshape "
+    "Transpose IntegerProductFloat Softmax QuantizeLinear IntegerProduct Transpose Reshape IntegerMatMulFloat",
+    "products_of_images": "QuantizeInput IntegerConv IntegerConv Transpose Reshape Transpose IntegerProductFloat "
+    "Softmax QuantizeLinear IntegerProduct Reshape Transpose IntegerConvFloat Transpose",
     "sequence": "QuantizeLinear IntegerMatMul IntegerMatMulAdd IntegerMatMulFloat",
 }
 
@@ -156,6 +160,9 @@ def test_only_float_operators_make_codes_uncertain():
     assert uncertain <= {
         *("concatenated_with_a_constant", "corrected", "float_readers", "gray_to_color", "mean_of_the_last_axis"),
         *("number_that_adds_an_axis", "outputs_on_the_way", "pooled_with_ceil"),
+        # Softmax and means come before products.
+        *("attention", "attention_of_scaled_inputs", "products_of_images", "products_that_stay_float"),
+        "products_with_other_readers",
     }
 
 

@@ -167,12 +167,15 @@ void check_gemm(const char* name, integer_gemm_fn kernel, Random& random, size_t
                         flush);
   Guarded<size_t> guarded_offsets(offsets, flush);
   RandomResults results(random, vectors, positions, flush);
+  Guarded<int32_t> position_start(random_integers<int32_t>(random, positions, 0, 1000), flush);
   const IntegerRows rows = {x.data(),
                             positions,
                             stride,
                             guarded_offsets.data(),
                             runs,
                             run_bytes,
+                            uniform(random, 0, 1) == 0 ? nullptr : position_start.data(),
+
                             static_cast<size_t>(32767 / (2 * largest_x * largest_w))};
   const auto run = [&](integer_gemm_fn any) {
     return results.run([&](const IntegerResults& view) { any(panel.data(), vectors, rows, view); });

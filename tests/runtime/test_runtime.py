@@ -22,7 +22,7 @@ def test_info_names_the_version_and_a_kernel_for_every_width():
     assert info.isas[-1] == "scalar"
     assert info.isa in info.isas
     packed, sparse = {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}, {"SparseMatMul", "SparseConv"}
-    integer = {"IntegerMatMul", "IntegerConv", "IntegerConv winograd", "IntegerConv depthwise"}
+    integer = {"IntegerMatMul", "IntegerProduct", "IntegerConv", "IntegerConv winograd", "IntegerConv depthwise"}
     integer |= {"IntegerMatMul popcount", "IntegerConv popcount"}
     assert set(info.kernels) == packed | sparse | integer
     for operator in packed:

@@ -1,5 +1,7 @@
-// sum[p, i] = start[i] + sum over runs u and bytes j of  x[p * position_stride + offsets[u] + j] * W[i, u *
-// run_bytes + j] y[p, i]   = float(sum[p, i]) * scale[i] + bias[i] (+ float(residual[p, i]) * residual_scale)
+// sum[p, i] = start[i] (+ position_start[p])
+//             + sum over runs u and bytes j of  x[p * position_stride + offsets[u] + j] * W[i, u * run_bytes
+//             + j]
+// y[p, i]   = float(sum[p, i]) * scale[i] + bias[i] (+ float(residual[p, i]) * residual_scale)
 //
 //     for p in [0, positions), i in [0, outputs)
 //
@@ -9,6 +11,7 @@
 //   panel     W as decode_panel.h has it, `vectors` vectors of outputs; aligned to 64
 //   x         uint8; only the bytes named above are read; runs are a multiple of 4 bytes
 //   start, scale, bias   16 * vectors each, for outputs that are padding too
+//   position_start       [positions], or null
 //   residual  like y, or null
 //   y         [positions, y_stride], uint8 or float32: y_stride counts elements, also those of residual
 //
@@ -26,6 +29,7 @@ struct IntegerRows {
   size_t positions, position_stride;
   const size_t* offsets;
   size_t runs, run_bytes;
+  const int32_t* position_start = nullptr;
   // So many steps of four columns can be added up in 16 bits, the products of two columns in each number, and
   // none overflows; 0 where not even one can. A kernel may make use of it.
   size_t short_steps = 0;

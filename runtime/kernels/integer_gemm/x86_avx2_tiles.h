@@ -100,6 +100,12 @@ inline void multiply_tile(const int8_t* panel, size_t vectors, const IntegerRows
   const auto* const start = reinterpret_cast<const __m256i*>(finish.results.start + finish.first);
   for (size_t r = 0; r < rows; ++r)
     low[r] = _mm256_loadu_si256(start), high[r] = _mm256_loadu_si256(start + 1);
+  if (source.position_start != nullptr) {
+    for (size_t r = 0; r < rows; ++r) {
+      const __m256i own = _mm256_set1_epi32(source.position_start[first + r]);
+      low[r] = _mm256_add_epi32(low[r], own), high[r] = _mm256_add_epi32(high[r], own);
+    }
+  }
   for (size_t u = 0; u < source.runs; ++u) {
     const uint8_t* const x = source.x + first * source.position_stride + source.offsets[u];
     panel = Dots::template add_run<rows>(x, source, panel, vectors * 2 * kHalfBytes, low, high);

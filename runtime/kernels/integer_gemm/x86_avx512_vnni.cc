@@ -23,6 +23,12 @@ void multiply_tile(const int8_t* panel, const IntegerRows& source, const Integer
     constexpr size_t v = i.value % vectors;
     sum[i.value / vectors][v] = _mm512_loadu_si512(results.start + v * kLanes);
   });
+  if (source.position_start != nullptr) {
+    unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
+      __m512i& own = sum[i.value / vectors][i.value % vectors];
+      own = _mm512_add_epi32(own, _mm512_set1_epi32(source.position_start[first + i.value / vectors]));
+    });
+  }
   const uint8_t* const x = source.x + first * source.position_stride;
   for (size_t u = 0; u < source.runs; ++u)
     panel =
