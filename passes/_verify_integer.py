@@ -17,6 +17,7 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]]]
     integer_ops.INTEGER_MATMUL: (("x",), WEIGHTED, True, ()),
     integer_ops.INTEGER_CONV: (("x",), WEIGHTED, True, ()),
     integer_ops.INTEGER_MATMUL_FLOAT: (("x",), WEIGHTED, False, ()),
+    integer_ops.INTEGER_MATMUL_DYNAMIC: (("x",), WEIGHTED, False, ()),
     integer_ops.INTEGER_CONV_FLOAT: (("x",), WEIGHTED, False, ()),
     integer_ops.INTEGER_MATMUL_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
     integer_ops.INTEGER_CONV_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
@@ -81,7 +82,8 @@ def _check_weight(node: ir.Node, where: str) -> None:
         raise ModelError(f"{where}: weight_shape of {node.op_type} is {list(shape)}")
     bits, group = node.attributes.get_int("bits", 0), node.attributes.get_int("group", 1)
     integer_ops.check_integer_weight(where, indices, codebook, scale, bias, bits, shape, group)
-    for name, low, high, absent in (("x_zero_point", 0, 255, -1), ("x_bits", 1, 8, 8)):
+    origin = 0 if node.op_type == integer_ops.INTEGER_MATMUL_DYNAMIC else -1  # its rows have their own
+    for name, low, high, absent in (("x_zero_point", 0, 255, origin), ("x_bits", 1, 8, 8)):
         if not low <= node.attributes.get_int(name, absent) <= high:
             raise ModelError(f"{where}: {name} is {node.attributes.get_int(name, absent)}, wanted {low} to {high}")
     if node.op_type in integer_ops.INTEGER_CONVS:
