@@ -175,7 +175,8 @@ void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometr
                        const IntegerOutput& output, const Parallel& parallel) {
   const size_t m = geometry.batch * static_cast<size_t>(geometry.output[0] * geometry.output[1]);
   if (m == 0) return;
-  if (m <= layer.few_rows && is_product(geometry)) return multiply_few(layer, m, geometry.channels, x, output, parallel);
+  if (m <= layer.few_rows && is_product(geometry))
+    return multiply_few(layer, m, geometry.channels, x, output, parallel);
   IntegerProduct(layer, geometry, x, output).run(parallel);
 }
 

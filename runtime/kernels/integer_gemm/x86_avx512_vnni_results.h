@@ -124,10 +124,9 @@ static void store_any(const IntegerResults& results, size_t position, size_t row
     const auto present = static_cast<__mmask16>(left < kLanes ? (1u << left) - 1 : 0xffffu);
     const __m512i sum = _mm512_loadu_si512(sums + i * kLanes);
     const float *const scale = results.scale + first, *const bias = results.bias + first;
-    __m512 value =
-        results.rows == nullptr
-            ? scale_sum(scale, bias, sum)
-            : scale_sum_of(results.rows[position + i / vectors], results.start + first, scale, bias, sum);
+    __m512 value = results.rows == nullptr ? scale_sum(scale, bias, sum)
+                                           : scale_sum_of(results.rows[position + i / vectors],
+                                                          results.start + first, scale, bias, sum);
     if (results.residual != nullptr)
       value = add_residual(value, present, results.residual + at, _mm512_set1_ps(results.residual_scale));
     if (results.is_float) {
