@@ -108,7 +108,7 @@ def _replace(node: ir.Node, bits: int) -> None:
     }
     operands = {suffix: initializer(array) for suffix, array in arrays.items()}
     attributes: dict[str, int | tuple[int, ...]] = {"bits": weight.bits, "weight_shape": weight.indices.shape}
-    if bits < 8:
+    if bits != 8:
         attributes["x_bits"] = bits
     new = ir.node(INTEGER_MATMUL_DYNAMIC, [old[0], *operands.values()], attributes, domain=DOMAIN, name=name)
     ir.convenience.replace_nodes_and_values(graph, node, [node], [new], node.outputs, new.outputs)

@@ -41,7 +41,7 @@ void multiply_dynamically(const DynamicLayer& layer, size_t m, const float* x, f
   auto* const rows = reinterpret_cast<CodedRow*>(scratch.data());
   auto* const codes = reinterpret_cast<uint8_t*>(rows + m);
   quantize(layer, m, x, codes, rows, parallel);
-  IntegerOutput output = {y, true, nullptr, 0.0f, {}, rows};
+  const IntegerOutput output = {y, true, nullptr, 0.0f, {}, rows};
   multiply_integers(layer.integers, geometry_of_product(m, k), codes, output, parallel);
 }
 

@@ -22,7 +22,7 @@ struct IntegerNode {
 // Reads the attributes that say what becomes of a sum.
 template <IntegerKind kind>
 IntegerOutput integer_output(const Node& node) {
-  IntegerOutput output = {nullptr, kind == IntegerKind::floats, nullptr, 0.0f, {}, nullptr};
+  IntegerOutput output = {nullptr, kind == IntegerKind::floats, nullptr, 0.0f, {}};
   if (kind != IntegerKind::floats) output.range = node.code_range();
   if (kind == IntegerKind::added) output.residual_scale = node.finite_float("residual_scale");
   return output;
