@@ -16,6 +16,7 @@ from qcompile.passes.fuse_subsampling import FuseSubsampling
 from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.passes.pack_indices import PackIndices
+from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.round_weights import RoundWeights
 from qcompile.passes.verify import Verify
 
@@ -42,6 +43,22 @@ def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tu
         InsertQdq(ranges),
         FuseIntegers(),
         # What was left in float is packed as ever.
+        *_packing_passes(functions),
+    )
+
+
+def dynamic_passes(
+    weight_bits: int, activation_bits: int, *, functions: bool = True
+) -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from a model, to a packed one whose matrix products round what they read row by row."""
+    return (
+        InferShapes(),
+        RoundWeights(weight_bits, becomes_dynamic),
+        FuseCodebookMatMul(),
+        FuseCodebookConv(),
+        FoldBatchNorm(),
+        # After folding: it folds into float operators.
+        QuantizeDynamically(activation_bits),
         *_packing_passes(functions),
     )
 

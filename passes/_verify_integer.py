@@ -17,6 +17,7 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]]]
     integer_ops.INTEGER_MATMUL: (("x",), WEIGHTED, True, ()),
     integer_ops.INTEGER_CONV: (("x",), WEIGHTED, True, ()),
     integer_ops.INTEGER_MATMUL_FLOAT: (("x",), WEIGHTED, False, ()),
+    integer_ops.INTEGER_MATMUL_DYNAMIC: (("x",), WEIGHTED, False, ()),
     integer_ops.INTEGER_CONV_FLOAT: (("x",), WEIGHTED, False, ()),
     integer_ops.INTEGER_MATMUL_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
     integer_ops.INTEGER_CONV_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
@@ -93,7 +94,8 @@ def _check_weight(node: ir.Node, where: str) -> None:
         raise ModelError(f"{where}: weight_shape of {node.op_type} is {list(shape)}")
     bits, group = node.attributes.get_int("bits", 0), node.attributes.get_int("group", 1)
     integer_ops.check_integer_weight(where, indices, codebook, scale, bias, bits, shape, group)
-    _check_numbers(node, where, (("x_zero_point", 0, 255, -1), ("x_bits", 1, 8, 8)))
+    origin = 0 if node.op_type == integer_ops.INTEGER_MATMUL_DYNAMIC else -1  # its rows have their own
+    _check_numbers(node, where, (("x_zero_point", 0, 255, origin), ("x_bits", 1, 8, 8)))
     if node.op_type in integer_ops.INTEGER_CONVS:
         _check_ints(node, where, (("strides", axes, 1), ("dilations", axes, 1), ("pads", 2 * axes, 0)))
 

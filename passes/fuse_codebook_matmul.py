@@ -41,6 +41,11 @@ def is_candidate(node: ir.Node) -> bool:
     return is_standard(node, "MatMul", "Gemm") and any(find_source(value) for value in node.inputs[:2])
 
 
+def bias_shapes(outputs: int) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a bias that is one number for each of ``outputs`` outputs, or for all."""
+    return (outputs,), (1, outputs), (1,), (1, 1), ()
+
+
 def read_layer(node: ir.Node) -> Layer:
     """What the candidate ``node`` computes.
 
@@ -61,7 +66,7 @@ def read_layer(node: ir.Node) -> Layer:
     if not math.isfinite(alpha) or not math.isfinite(beta):
         raise LeftAloneError(f"alpha is {alpha}, beta is {beta}")
     bias_source = node.inputs[2] if len(node.inputs) == 3 else None
-    bias = read_bias(bias_source, outputs, ((outputs,), (1, outputs), (1,), (1, 1), ()))
+    bias = read_bias(bias_source, outputs, bias_shapes(outputs))
     return make_layer(
         CODEBOOK_MATMUL,
         x,

@@ -4,6 +4,8 @@ For networks that were not learned with a codebook. The result is in the form th
 later passes see one form.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -18,20 +20,21 @@ Floats = npt.NDArray[np.float32]
 class RoundWeights(ir.passes.InPlacePass):
     """Rounds the float weights of layers to ``bits`` bits: whole numbers, symmetric about zero but for the lowest.
 
-    The step of each output is the one of 61 with the least squared error.
+    ``is_wanted`` says of which layers. The step of each output is the one of 61 with the least squared error.
     Requires: a model that the ONNX checker accepts.
-    Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left.
+    Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left that ``is_wanted``.
     Leaves alone: weights that are looked up, not constant, not float32, not finite or of more than four axes; a Gemm
     with transA, which no pass fuses; subgraphs.
     """
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, is_wanted: Callable[[ir.Node], bool] = lambda node: True) -> None:
         super().__init__()
         self._bits = bits
+        self._is_wanted = is_wanted
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rounds each weight once for each node that reads it."""
-        nodes = [node for node in model.graph if has_float_weight(node)]
+        nodes = [node for node in model.graph if has_float_weight(node) and self._is_wanted(node)]
         for node in nodes:
             _round(node, self._bits)
         return ir.passes.PassResult(model, modified=bool(nodes))

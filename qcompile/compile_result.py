@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from qcompile.integer_ops import EXACT_SUM, INTEGER_CONVS, INTEGER_MATMULS, decode_integer_weight, largest_sums
+from qcompile.integer_ops import EXACT_SUM, INTEGER_LAYERS, decode_integer_weight, largest_sums
 from qcompile.integer_product import largest_product_sum
 from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, operand, sparse_node
 from qcompile.text import printable
@@ -99,13 +99,13 @@ def _codebooks(layer: CompiledLayer) -> str:
 
 def _largest_sum(node: ir.Node) -> int | None:
     """What no partial sum of an integer layer can exceed; None for float activations."""
-    if node.op_type not in INTEGER_MATMULS | INTEGER_CONVS:
+    if node.op_type not in INTEGER_LAYERS:
         return None
     attributes = node.attributes
     shape, group = tuple(attributes["weight_shape"].as_ints()), attributes.get_int("group", 1)
     bits = attributes["bits"].as_int()
     weight = decode_integer_weight(operand(node, INDICES), operand(node, CODEBOOK), bits, shape, group)
-    sums = largest_sums(weight, attributes["x_zero_point"].as_int(), attributes.get_int("x_bits", 8))
+    sums = largest_sums(weight, attributes.get_int("x_zero_point", 0), attributes.get_int("x_bits", 8))
     return int(sums.max())
 
 

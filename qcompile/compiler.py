@@ -14,16 +14,17 @@ from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, de
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
 from qcompile.functions import OLDEST_OPSET
-from qcompile.integer_ops import INTEGER_CONVS, INTEGER_MATMULS
+from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
-from qcompile.passes import fusing_passes, integer_passes, pipeline
+from qcompile.passes import dynamic_passes, fusing_passes, integer_passes, pipeline
 from qcompile.passes._activations import quantized_tensors
 from qcompile.passes._operands import fused_nodes, own_nodes
 from qcompile.passes._products import list_left_products
 from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.left_alone import list_left_alone
+from qcompile.passes.quantize_dynamically import list_left_float
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
@@ -48,17 +49,29 @@ class Integers:
     progress: Callable[[int], None] | None = None
 
 
+@dataclass(frozen=True)
+class DynamicIntegers:
+    """What makes the rows of matrix products integers as they come: each has a range of its own, no samples are needed.
+
+    ``weight_bits`` is for weights that were not learned.
+    """
+
+    activation_bits: int = 8
+    weight_bits: int = 8
+
+
 def compile_file(
     source: str | pathlib.Path,
     target: str | pathlib.Path,
     *,
     functions: bool = True,
-    integers: Integers | None = None,
+    integers: Integers | DynamicIntegers | None = None,
 ) -> CompileResult:
     """Compiles the ONNX file ``source`` into the packed file ``target``, which appears whole or not at all.
 
     Without ``functions`` the file is smaller and runs only where our library is registered. With ``integers``
-    activations become integers too, and weights that were not learned are rounded.
+    activations become integers too, and weights that were not learned are rounded; with DynamicIntegers only those of
+    MatMul and Gemm.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
     QCompileError if ``target`` cannot be written or the sample inputs do not fit.
@@ -78,7 +91,7 @@ def compile_file(
     return CompileResult(layers, left_alone, pathlib.Path(source).stat().st_size, len(data), products)
 
 
-def compile_model(model: Model, *, functions: bool = True, integers: Integers | None = None) -> Model:
+def compile_model(model: Model, *, functions: bool = True, integers: Integers | DynamicIntegers | None = None) -> Model:
     """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
 
     Raises ModelError if it is compiled already or has no weight that can be packed.
@@ -96,22 +109,26 @@ def _deserialize(proto: onnx.ModelProto) -> ir.Model:
         raise ModelError(f"the model cannot be read: {error}") from error
 
 
-def _compile(model: ir.Model, functions: bool, integers: Integers | None) -> tuple[ir.Model, LeftAlone]:
+def _compile(
+    model: ir.Model, functions: bool, integers: Integers | DynamicIntegers | None
+) -> tuple[ir.Model, LeftAlone]:
     """Runs the passes over ``model``, in place; also says what was left alone, and why."""
     _check_not_compiled(model)
     before = _interface(model)
     left_products: LeftAlone = ()
     if integers is None:
         _run(model, pipeline(functions=functions))
+    elif isinstance(integers, DynamicIntegers):
+        _run(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
     else:
         left_products = _compile_integers(model, functions, integers)
     if not _layers(model):
-        raise ModelError(_nothing_found(list_left_alone(model), integers=integers is not None))
+        raise ModelError(_nothing_found(_left_alone(model, integers), integers))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
     model.metadata_props[FORMAT_VERSION_KEY] = str(FORMAT_VERSION)
-    return model, (*list_left_alone(model), *left_products)
+    return model, (*_left_alone(model, integers), *left_products)
 
 
 def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> LeftAlone:
@@ -148,9 +165,8 @@ def _run(model: ir.Model, passes: tuple[ir.passes.InPlacePass, ...]) -> None:
 
 def _layers(model: ir.Model) -> list[ir.Node]:
     """The operators with a packed weight, in order."""
-    weighted = INTEGER_MATMULS | INTEGER_CONVS
     fused = set(fused_nodes(model))
-    return [node for node in own_nodes(model) if node in fused or node.op_type in weighted]
+    return [node for node in own_nodes(model) if node in fused or node.op_type in INTEGER_LAYERS]
 
 
 def _check_not_compiled(model: ir.Model) -> None:
@@ -160,8 +176,16 @@ def _check_not_compiled(model: ir.Model) -> None:
         raise ModelError("the model is compiled already. Compile the exported model instead.")
 
 
-def _nothing_found(left_alone: list[tuple[str, str]], *, integers: bool) -> str:
-    if integers:
+def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
+    """The layers that stayed as they were, with the reason."""
+    return list_left_alone(model) + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
+
+
+def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | DynamicIntegers | None) -> str:
+    if isinstance(integers, DynamicIntegers):
+        found = "".join(f". {name}: {reason}" for name, reason in left_alone)
+        return f"the model has no MatMul or Gemm that can become integers without sample inputs{found}"
+    if integers is not None:
         return "the model has no Conv, Gemm or MatMul with a constant weight on the right: there is nothing to pack"
     if left_alone:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_alone)

@@ -11,7 +11,7 @@ import onnx.parser
 
 from qcompile.integer_decoding import INTEGER_WEIGHT
 from qcompile.integer_functions import INTEGER_BODIES
-from qcompile.integer_ops import INTEGER_CONVS, INTEGER_MATMULS
+from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_MATMUL
 
@@ -127,7 +127,6 @@ _SPARSE_CONV = f"""
   y = Add (base, product)
 }}
 """
-INTEGER_LAYERS = INTEGER_CONVS | INTEGER_MATMULS
 _BODIES = {
     CODEBOOK_MATMUL: _MATMUL,
     CODEBOOK_CONV: _CONV,

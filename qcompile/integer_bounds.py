@@ -13,6 +13,7 @@ import numpy as np
 
 from qcompile import integer_ops as ops
 from qcompile.bounded import Array, Bounded, gamma
+from qcompile.dynamic_bounds import bounded_dynamic
 from qcompile.integer_product import INTEGER_PRODUCT_FLOAT, INTEGER_PRODUCTS
 from qcompile.integer_product_bounds import bounded_product, product_may_round
 from qcompile.integer_reference import GEOMETRY, INTEGER_OPERATORS, apply_integer, sums_of
@@ -23,6 +24,8 @@ EPILOGUE_ROUNDINGS = 5  # of float(sum), times scale, plus bias, and the same tw
 
 def apply_bounded(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
     """The output of an integer operator, with its bound."""
+    if op_type == ops.INTEGER_MATMUL_DYNAMIC:
+        return bounded_dynamic(operands, attributes)
     if op_type in INTEGER_OPERATORS:
         return _weighted(op_type, operands, attributes)
     values = [_as_given(operand.value) for operand in operands]

@@ -6,6 +6,7 @@ and no sum would be exact.
 """
 
 from qcompile import integer_ops
+from qcompile.dynamic_function import DYNAMIC_BODY
 from qcompile.integer_decoding import INTEGER_WEIGHT, INTEGER_WEIGHT_BODY
 from qcompile.integer_product import INTEGER_PRODUCT, INTEGER_PRODUCT_FLOAT
 from qcompile.integer_product_functions import PRODUCT_SUMS
@@ -192,6 +193,7 @@ INTEGER_BODIES = {
     INTEGER_WEIGHT: INTEGER_WEIGHT_BODY,
     **_weighted(integer_ops.INTEGER_MATMUL, _MATMUL_SUMS, ""),
     **_weighted(integer_ops.INTEGER_CONV, _CONV_SUMS, f", {_GEOMETRY}"),
+    integer_ops.INTEGER_MATMUL_DYNAMIC: DYNAMIC_BODY,
     integer_ops.INTEGER_ADD: _function("IntegerAdd", "a_scale, b_scale, bias, y_min, y_max", "a, b", _ADD),
     integer_ops.INTEGER_MAX_POOL: _function("IntegerMaxPool", "kernel_shape, strides, pads", "x", _MAX_POOL),
     integer_ops.INTEGER_GLOBAL_AVERAGE_POOL: _function(

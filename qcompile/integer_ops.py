@@ -17,6 +17,7 @@ from qcompile.tiles import tiled_size, unpack_tiles
 INTEGER_MATMUL = "IntegerMatMul"
 INTEGER_MATMUL_ADD = "IntegerMatMulAdd"
 INTEGER_MATMUL_FLOAT = "IntegerMatMulFloat"
+INTEGER_MATMUL_DYNAMIC = "IntegerMatMulDynamic"  # its meaning: dynamic_ops.py
 INTEGER_CONV = "IntegerConv"
 INTEGER_CONV_ADD = "IntegerConvAdd"
 INTEGER_CONV_FLOAT = "IntegerConvFloat"
@@ -27,6 +28,7 @@ INTEGER_TABLE = "IntegerTable"
 QUANTIZE_INPUT = "QuantizeInput"
 INTEGER_MATMULS = frozenset([INTEGER_MATMUL, INTEGER_MATMUL_ADD, INTEGER_MATMUL_FLOAT])
 INTEGER_CONVS = frozenset([INTEGER_CONV, INTEGER_CONV_ADD, INTEGER_CONV_FLOAT])
+INTEGER_LAYERS = INTEGER_MATMULS | INTEGER_CONVS | {INTEGER_MATMUL_DYNAMIC}  # all with a weight
 UNWEIGHTED = frozenset([INTEGER_ADD, INTEGER_MAX_POOL, INTEGER_GLOBAL_AVERAGE_POOL, INTEGER_TABLE, QUANTIZE_INPUT])
 MAX_TERMS = 65536  # of a sum: 65536 * 255 * 128 is below 2^31
 EXACT_SUM = 2**24  # up to here float32 holds every integer

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from qcompile import integer_ops as ops
 from qcompile import integer_product as products
+from qcompile.dynamic_ops import integer_matmul_dynamic
 
 Array = npt.NDArray[Any]
 INTEGER_OPERATORS = ops.INTEGER_MATMULS | ops.INTEGER_CONVS
@@ -18,6 +19,8 @@ def apply_integer(op_type: str, operands: Sequence[Array], attributes: Mapping[s
 
     Raises KeyError for a missing attribute and LookupError for another operator.
     """
+    if op_type == ops.INTEGER_MATMUL_DYNAMIC:
+        return _apply_dynamic(operands, attributes)
     if op_type in INTEGER_OPERATORS:
         return _apply_weighted(op_type, operands, attributes)
     named = {name: value for name, value in attributes.items() if name != "format_version"}
@@ -45,6 +48,12 @@ def _apply_weighted(op_type: str, operands: Sequence[Array], attributes: Mapping
     return ops.to_codes(values, attributes["y_min"], attributes["y_max"])
 
 
+def _apply_dynamic(operands: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
+    x, indices, codebook, scale, bias = operands
+    weight = ops.decode_integer_weight(indices, codebook, attributes["bits"], attributes["weight_shape"])
+    return integer_matmul_dynamic(x, weight, scale, bias, attributes.get("x_bits", 8))
+
+
 def _look_up(x: Array, table: Array) -> Array:
     result: Array = table[x]
     return result
@@ -59,4 +68,4 @@ _OTHERS: Mapping[str, Callable[..., Array]] = {
     products.INTEGER_PRODUCT: products.integer_product,
     products.INTEGER_PRODUCT_FLOAT: products.integer_product_float,
 }
-INTEGER_NAMES = INTEGER_OPERATORS | _OTHERS.keys()
+INTEGER_NAMES = ops.INTEGER_LAYERS | _OTHERS.keys()

@@ -16,7 +16,6 @@ from qcompile.errors import ModelError
 
 PLAN_KEY = "qcompile.plan"
 UNWEIGHTED = integer_ops.UNWEIGHTED | integer_product.INTEGER_PRODUCTS
-INTEGER_LAYERS = integer_ops.INTEGER_MATMULS | integer_ops.INTEGER_CONVS
 GEOMETRY = ("weight_shape", "strides", "pads", "dilations", "group")
 
 
@@ -61,7 +60,7 @@ class PackedLayer:
     @property
     def is_integer(self) -> bool:
         """Whether it multiplies codes by whole numbers."""
-        return self.op in INTEGER_LAYERS
+        return self.op in integer_ops.INTEGER_LAYERS
 
     @property
     def activation_bits(self) -> int:
@@ -198,7 +197,7 @@ def _read_layer(
     node: onnx.NodeProto, sparse: onnx.NodeProto | None, initializers: dict[str, onnx.TensorProto]
 ) -> PackedLayer:
     where = f"{node.op_type} {node.name!r}"
-    if node.op_type in INTEGER_LAYERS:
+    if node.op_type in integer_ops.INTEGER_LAYERS:
         return _read_integer_layer(where, node, sparse, initializers)
     if node.op_type not in (ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV) or len(node.input) != len(ops.OPERANDS):
         raise ModelError(
@@ -241,7 +240,7 @@ def _read_corrections(
     where = f"{sparse.op_type} {sparse.name!r}"
     ours, theirs = _attributes(where, sparse), _attributes(where, packed)
     differing = [name for name in GEOMETRY if ours.get(name) != theirs.get(name)]
-    other_x = sparse.input[0] != packed.input[0] and packed.op_type not in INTEGER_LAYERS
+    other_x = sparse.input[0] != packed.input[0] and packed.op_type not in integer_ops.INTEGER_LAYERS
     if sparse.op_type != sparse_ops.CORRECTED.get(packed.op_type) or other_x or differing:
         raise ModelError(
             f"{where}: its type, x or {', '.join(differing) or 'attributes'} are not those of {packed.name!r}, "

@@ -12,14 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from qcompile.errors import ModelError
-from qcompile.integer_ops import INTEGER_CONV_FLOAT, INTEGER_MATMUL_FLOAT
+from qcompile.integer_ops import INTEGER_CONV_FLOAT, INTEGER_MATMUL_DYNAMIC, INTEGER_MATMUL_FLOAT
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, Floats, convolve
 
 SPARSE_MATMUL = "SparseMatMul"
 SPARSE_CONV = "SparseConv"
 SPARSE_OPERANDS = ("x", "base", "gaps", "values")
 SPARSE_OF = {CODEBOOK_MATMUL: SPARSE_MATMUL, CODEBOOK_CONV: SPARSE_CONV}
-CORRECTED = {**SPARSE_OF, INTEGER_MATMUL_FLOAT: SPARSE_MATMUL, INTEGER_CONV_FLOAT: SPARSE_CONV}
+CORRECTED = {
+    **SPARSE_OF,
+    INTEGER_MATMUL_FLOAT: SPARSE_MATMUL,
+    INTEGER_MATMUL_DYNAMIC: SPARSE_MATMUL,
+    INTEGER_CONV_FLOAT: SPARSE_CONV,
+}
 REACH = 2**16  # how far the next correction may be
 
 Gaps = npt.NDArray[np.uint16]

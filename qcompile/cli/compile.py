@@ -24,8 +24,13 @@ BATCH = 50
     type=EXISTING,
     help="Make activations integers: their ranges come from an .npz of inputs, one array [batch, ...] a model input.",
 )
-@click.option("--bits", type=BITS, default=8, show_default=True, help="With --calibration: of weights not learned.")
-@click.option("--activation-bits", type=BITS, default=8, show_default=True, help="With --calibration: of activations.")
+@click.option(
+    "--dynamic",
+    is_flag=True,
+    help="Make what MatMul and Gemm read integers, each row in a range of its own as it comes: needs no inputs.",
+)
+@click.option("--bits", type=BITS, default=8, show_default=True, help="Of integers: of weights not learned.")
+@click.option("--activation-bits", type=BITS, default=8, show_default=True, help="Of integers: of activations.")
 @click.option(
     "--calibrate-method",
     type=click.Choice(["mse", "minmax", "percentile"]),
@@ -41,6 +46,7 @@ def compile_command(
     output: pathlib.Path,
     functions: bool,
     calibration: pathlib.Path | None,
+    dynamic: bool,
     bits: int,
     activation_bits: int,
     calibrate_method: str,
@@ -48,18 +54,17 @@ def compile_command(
 ) -> None:
     """Packs EXPORTED, an ONNX model whose weights are codebook lookups, into one small file.
 
-    With --calibration any float model will do: activations become integers too. What each layer became, and why a layer
-    was left alone, is printed.
+    With --calibration or --dynamic any float model will do: activations become integers too. What each layer became,
+    and why a layer was left alone, is printed.
     """
     from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
-    from qcompile.compiler import Integers, compile_file
+    from qcompile.compiler import DynamicIntegers, Integers, compile_file
     from qcompile.loading import fixed_batch, load_model
 
-    if calibration is None:
-        _refuse_options_of_calibration(context)
+    _refuse_options(context, calibrates=calibration is not None, dynamic=dynamic)
     samples = read_inputs(calibration)
     methods: dict[str, Method] = {"mse": MeanSquareError(), "minmax": MinMax(), "percentile": Percentile()}
-    integers = None
+    integers: Integers | DynamicIntegers | None = DynamicIntegers(activation_bits, bits) if dynamic else None
     if samples is not None:
         integers = Integers(
             ArrayReader(samples, fixed_batch(load_model(exported)) or BATCH),
@@ -71,8 +76,13 @@ def compile_command(
     click.echo(compile_file(exported, output, functions=functions, integers=integers).as_text())
 
 
-def _refuse_options_of_calibration(context: click.Context) -> None:
+def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool) -> None:
     """Raises UsageError for an option that would do nothing."""
-    for name in ("bits", "activation_bits", "calibrate_method", "calibration_cache"):
+    if calibrates and dynamic:
+        raise click.UsageError("--calibration finds ranges beforehand, --dynamic as rows come: give one of them")
+    needs = {"calibrate_method": "--calibration", "calibration_cache": "--calibration"} if not calibrates else {}
+    if not calibrates and not dynamic:
+        needs |= dict.fromkeys(("bits", "activation_bits"), "--calibration or --dynamic")
+    for name, needed in needs.items():
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{name.replace('_', '-')} needs --calibration")
+            raise click.UsageError(f"--{name.replace('_', '-')} needs {needed}")

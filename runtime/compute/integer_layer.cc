@@ -122,7 +122,8 @@ IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, c
           output.residual_scale,
           output.range.least,
           output.range.most,
-          is_small};
+          is_small,
+          output.rows == nullptr ? nullptr : output.rows + position};
 }
 
 size_t output_blocks(const IntegerWeight& weight) { return weight.groups * blocks_of_group(weight); }

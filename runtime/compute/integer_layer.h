@@ -30,6 +30,7 @@ struct IntegerOutput {
   const uint8_t* residual;  // shaped like y, or null
   float residual_scale;
   CodeRange range;
+  const CodedRow* rows = nullptr;  // what the rows of x say of themselves, or null: see integer_gemm.h
 };
 
 // Throws std::bad_alloc.

@@ -152,9 +152,9 @@ struct PaddedRows {
   Scratch scratch;
 };
 
-void multiply_few(const IntegerLayer& layer, size_t m, const uint8_t* x, const IntegerOutput& output,
-                  const Parallel& parallel) {
-  const PaddedRows padded(m, layer.weight.columns, x);
+void multiply_few(const IntegerLayer& layer, size_t m, size_t k, const uint8_t* x,
+                  const IntegerOutput& output, const Parallel& parallel) {
+  const PaddedRows padded(m, k, x);
   const size_t blocks = output_blocks(layer.weight), products = m * kLanes * layer.weight.columns;
   const size_t at_once = std::max<size_t>(1, kFewTaskProducts / products);
   parallel(divide_up(blocks, at_once), [&](size_t task) {
@@ -176,7 +176,8 @@ void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometr
                        const IntegerOutput& output, const Parallel& parallel) {
   const size_t m = geometry.batch * static_cast<size_t>(geometry.output[0] * geometry.output[1]);
   if (m == 0) return;
-  if (m <= layer.few_rows && is_product(geometry)) return multiply_few(layer, m, x, output, parallel);
+  if (m <= layer.few_rows && is_product(geometry))
+    return multiply_few(layer, m, geometry.channels, x, output, parallel);
   IntegerProduct(layer, geometry, x, output).run(parallel);
 }
 

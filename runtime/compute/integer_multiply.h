@@ -11,7 +11,8 @@
 
 namespace qc {
 
-// y [positions, outputs] of the layer for x of such a geometry. Throws std::bad_alloc.
+// y [positions, outputs] of the layer for x of such a geometry. Throws std::bad_alloc. Rows of a product may
+// have zeros behind the layer's columns, up to a multiple of 16.
 void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
                        const IntegerOutput& output, const Parallel& parallel);
 

@@ -1,8 +1,8 @@
 // IntegerMatMul, IntegerMatMulAdd, IntegerMatMulFloat (docs/packed-format.md, section 6).
-#include "base/checked_arithmetic.h"
 #include "compute/integer_multiply.h"
 #include "compute/integer_popcount.h"
 #include "ops/custom_op.h"
+#include "ops/integer_matrix.h"
 #include "ops/integer_result.h"
 #include "ops/operators.h"
 
@@ -19,28 +19,16 @@ class IntegerMatMul : public IntegerNode<kind> {
   explicit IntegerMatMul(const Node& node) : output_(integer_output<kind>(node)) {
     node.check_inputs(IntegerNode<kind>::kInputs);
     const IntegerWeightClaim claim = node.integer_weight_claim();
-    refuse_if(check_integer_attributes(claim));
-    if (claim.weight_shape->size() != 2)
-      throw Refusal("weight_shape is " + as_text(*claim.weight_shape) + ", wanted [n, k]");
-    IntegerWeight weight;
-    refuse_if(check_integer_weight(claim, 1, &weight));
     Isa isa;
     refuse_if(choose_isa(&isa));
-    layer_ = make_integer_layer(weight, isa);
+    layer_ = make_integer_layer(matrix_of(claim), isa);
     popcount_ = make_integer_popcount(layer_, isa);
   }
 
   void compute(const Call& call) const {
     const Operand x = call.input(0);
-    const Shape& weight_shape = layer_.weight.shape;
-    Shape y_shape = x.shape;
-    if (x.type != ElementType::uint8 || y_shape.empty() || y_shape.back() != weight_shape[1])
-      throw Refusal("x is " + as_text(x) + ", wanted uint8 [..., " + std::to_string(weight_shape[1]) + "]");
-    y_shape.back() = weight_shape[0];
-    size_t m = 0, elements = 0;
-    if (!checked_product(x.shape.data(), x.shape.size() - 1, &m) ||
-        !checked_multiply(m, sizeof(float) * layer_.weight.outputs, &elements) || m > kMaxSize)
-      throw Refusal("the output would be " + as_text(y_shape) + ": too large");
+    Shape y_shape;
+    const size_t m = count_rows(x, ElementType::uint8, layer_.weight.shape, &y_shape);
     const IntegerOutput output = place_output<kind>(call, output_, y_shape);
     if (m == 0) return;
     const IntegerGeometry geometry = geometry_of_product(m, layer_.weight.columns);

@@ -88,6 +88,8 @@ struct RandomResults {
   Guarded<int32_t> start;
   Guarded<float> scale, bias;
   Guarded<uint8_t> residual;
+  bool has_rows;  // with a step and a zero point each
+  Guarded<CodedRow> rows;
   Flush flush;
 
   RandomResults(Random& random, size_t vectors, size_t positions_, Flush flush_)
@@ -104,6 +106,8 @@ struct RandomResults {
         scale(floats(random, vectors, is_small ? 0.005f : 1e33f), flush_),
         bias(floats(random, vectors, is_small ? 100.0f : 3e38f), flush_),
         residual(random_integers<uint8_t>(random, size()), flush_),
+        has_rows(is_float && uniform(random, 0, 1) == 0),
+        rows(random_rows(random, positions), flush_),
         flush(flush_) {
     if (!is_small && uniform(random, 0, 1) == 0) residual_scale = -3e38f;  // infinities of both signs: NaN
     for (size_t i = 0; i < 16 * vectors; i += 3) {
@@ -124,7 +128,8 @@ struct RandomResults {
             residual_scale,
             y_min,
             y_max,
-            is_small};
+            is_small,
+            has_rows ? rows.data() : nullptr};
   }
   // Calls kernel(results) and gives the bytes of y.
   template <typename Kernel>
@@ -136,6 +141,13 @@ struct RandomResults {
   }
 
  private:
+  static std::vector<CodedRow> random_rows(Random& random, size_t count) {
+    std::vector<CodedRow> rows(count);
+    for (CodedRow& row : rows)
+      row = {uniform(random, 0, 9) == 0 ? kNan : normal_floats(random, 1)[0],
+             static_cast<int32_t>(uniform(random, 0, 255))};
+    return rows;
+  }
   static std::vector<float> floats(Random& random, size_t vectors, float factor) {
     std::vector<float> values = normal_floats(random, 16 * vectors);
     for (float& value : values) value = std::clamp(value, -1.0f, 1.0f) * factor;

@@ -4,6 +4,7 @@
 
 #include "base/integer_weight.h"
 #include "compute/integer_depthwise.h"
+#include "compute/integer_dynamic.h"
 #include "kernels/decode/tiles_scalar.h"
 #include "kernels/integer_gemm/scalar.h"
 #include "operators.h"
@@ -13,7 +14,7 @@ using namespace qc::test;
 
 namespace {
 
-constexpr int kConvolutions = 400, kProducts = 150;  // of each instruction set
+constexpr int kConvolutions = 400, kProducts = 150, kDynamicProducts = 150;  // of each instruction set
 size_t checked = 0;
 
 size_t product_of(const Shape& shape) {
@@ -220,6 +221,45 @@ void check_random_product(Random& random, Isa isa) {
             as_text(operands.weight.shape));
 }
 
+// Rows of floats, some of zeros and some not finite.
+std::vector<float> random_rows(Random& random, size_t m, size_t k) {
+  std::vector<float> x = normal_floats(random, m * k);
+  for (size_t p = 0; p < m; ++p) {
+    const size_t kind = uniform(random, 0, 9);
+    for (size_t j = 0; j < k && kind == 0; ++j) x[p * k + j] = 0;
+    if (kind == 1) x[p * k + uniform(random, 0, k - 1)] = kNan;
+  }
+  return x;
+}
+
+void check_random_dynamic_product(Random& random, Isa isa) {
+  const size_t m = uniform(random, 0, 3) == 0 ? uniform(random, 1, 700) : uniform(random, 1, 20);
+  const size_t n = uniform(random, 1, m > 100 ? 40 : 150), k = uniform(random, 1, m > 100 ? 70 : 300);
+  const Flush flush = uniform(random, 0, 1) == 0 ? Flush::low : Flush::high;
+  const RandomIntegerWeight operands(random, {static_cast<int64_t>(n), static_cast<int64_t>(k)}, 1, flush);
+  Guarded<float> x(random_rows(random, m, k), flush), y(m * n, flush);
+  multiply_dynamically(make_dynamic_layer(operands.weight, isa), m, x.data(), y.data(), run_backwards);
+  std::vector<uint8_t> codes(m * bytes_of_codes(k));
+  std::vector<CodedRow> rows(m);
+  quantize_rows_scalar({m, k, 255}, x.data(), codes.data(), rows.data());
+  std::vector<float> wanted(m * n);
+  for (size_t i = 0; i < n; ++i) {
+    std::vector<int32_t> weights(k);
+    for (size_t j = 0; j < k; ++j) weights[j] = operands.at(i, j);
+    for (size_t p = 0; p < m; ++p) {
+      int32_t sum = 0;
+      for (size_t j = 0; j < k; ++j)
+        sum += (codes[p * bytes_of_codes(k) + j] - rows[p].zero_point) * weights[j];
+      const float scale = rows[p].step * operands.scale[i], scaled = static_cast<float>(sum) * scale;
+      wanted[p * n + i] = scaled + operands.bias[i];
+    }
+  }
+  expect(std::memcmp(y.data(), wanted.data(), wanted.size() * sizeof(float)) == 0,
+         std::string("dynamic product on ") + isa_name(isa) + ", " + std::to_string(m) + " x " +
+             as_text(operands.weight.shape));
+  ++checked;
+}
+
 }  // namespace
 
 int main() {
@@ -227,6 +267,7 @@ int main() {
     Random random(20240701);
     for (int i = 0; i < kConvolutions; ++i) check_random_convolution(random, isa);
     for (int i = 0; i < kProducts; ++i) check_random_product(random, isa);
+    for (int i = 0; i < kDynamicProducts; ++i) check_random_dynamic_product(random, isa);
     check_large_convolutions(random, isa);
   }
   return result(checked);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "compute/integer_depthwise.h"
+#include "compute/integer_dynamic.h"
 #include "compute/integer_multiply.h"
 #include "operators.h"
 
@@ -97,6 +98,19 @@ void check_products(Random& random, Isa isa) {
   }
 }
 
+void check_dynamic_products(Random& random, Isa isa) {
+  for (size_t m : {1, 5, 300}) {
+    const Weight operands(random, {200, 330}, 1);
+    const std::vector<float> x = normal_floats(random, m * 330);
+    const DynamicLayer layer = make_dynamic_layer(operands.weight, isa);
+    check("dynamic product of " + std::to_string(m) + " rows", [&](const Parallel& parallel) {
+      Bytes y(m * 200 * sizeof(float));
+      multiply_dynamically(layer, m, x.data(), reinterpret_cast<float*>(y.data()), parallel);
+      return y;
+    });
+  }
+}
+
 void check_convolution(Random& random, Isa isa, const Shape& shape, int64_t group, const Shape& x_shape) {
   Convolution convolution;
   ConvolutionSizes sizes;
@@ -149,6 +163,7 @@ int main() {
   for (Isa isa : available_isas()) {
     Random random(5);
     check_products(random, isa);
+    check_dynamic_products(random, isa);
     check_convolution(random, isa, {80, 16, 3, 3}, 1, {2, 30, 29, 16});
     check_convolution(random, isa, {64, 3, 3, 3}, 1, {1, 40, 40, 3});
     check_convolution(random, isa, {48, 8, 3, 3}, 2, {1, 30, 30, 16});

@@ -13,6 +13,8 @@
 //   start, scale, bias   16 * vectors each, for outputs that are padding too
 //   position_start       [positions], or null
 //   residual  like y, or null
+//   rows      null, or one for each position: then start[i] counts zero_point times, and scale[i] is
+//             multiplied by step first; y is float32
 //   y         [positions, y_stride], uint8 or float32: y_stride counts elements, also those of residual
 //
 // Any positions, including 0. Sums stay within int32: the caller has checked. No alignment is needed but for
@@ -21,6 +23,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "base/coded_row.h"
 
 namespace qc {
 
@@ -47,6 +51,7 @@ struct IntegerResults {
   float residual_scale;
   uint8_t y_min, y_max;
   bool is_small;  // the caller knows that no y is 2^31 or more before it is cut, nor NaN
+  const CodedRow* rows = nullptr;
 };
 
 using integer_gemm_fn = void (*)(const int8_t* panel, size_t vectors, const IntegerRows& rows,

@@ -19,7 +19,12 @@ static inline uint8_t code_of(float value, uint8_t y_min, uint8_t y_max) {
 
 static inline void store_result(const IntegerResults& results, size_t position, size_t output, int32_t sum) {
   const size_t at = position * results.y_stride + output;
-  float value = static_cast<float>(sum) * results.scale[output] + results.bias[output];
+  float scale = results.scale[output];
+  if (results.rows != nullptr) {  // start is in the sum once
+    sum += (results.rows[position].zero_point - 1) * results.start[output];
+    scale = results.rows[position].step * scale;
+  }
+  float value = static_cast<float>(sum) * scale + results.bias[output];
   if (results.residual != nullptr)
     value = value + static_cast<float>(results.residual[at]) * results.residual_scale;
   if (results.is_float) {

@@ -30,9 +30,17 @@ struct Finish {
   size_t first;  // output
   size_t present;
 
-  __m256 value(size_t half, __m256i sum, const uint8_t* residual) const {
+  __m256 value(size_t position, size_t half, __m256i sum, const uint8_t* residual) const {
     const size_t output = first + half * kHalf;
-    const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(results.scale + output));
+    __m256 scale = _mm256_loadu_ps(results.scale + output);
+    if (results.rows != nullptr) {  // start is in the sum once
+      const CodedRow& row = results.rows[position];
+      const auto* const start = reinterpret_cast<const __m256i*>(results.start + output);
+      sum = _mm256_add_epi32(
+          sum, _mm256_mullo_epi32(_mm256_set1_epi32(row.zero_point - 1), _mm256_loadu_si256(start)));
+      scale = _mm256_mul_ps(_mm256_set1_ps(row.step), scale);
+    }
+    const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale);
     const __m256 biased = _mm256_add_ps(scaled, _mm256_loadu_ps(results.bias + output));
     if (results.residual == nullptr) return biased;
     const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(residual + half * kHalf));
@@ -50,7 +58,7 @@ struct Finish {
     const size_t at = position * results.y_stride + first;
     uint8_t residual[kLanes] = {};
     if (results.residual != nullptr) __builtin_memcpy(residual, results.residual + at, present);
-    const __m256 values[2] = {value(0, low, residual), value(1, high, residual)};
+    const __m256 values[2] = {value(position, 0, low, residual), value(position, 1, high, residual)};
     if (results.is_float) {
       float floats[kLanes];
       _mm256_storeu_ps(floats, values[0]);

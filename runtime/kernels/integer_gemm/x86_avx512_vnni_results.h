@@ -42,6 +42,15 @@ inline __m512 scale_sum(const float* scale, const float* bias, __m512i sum) {
   return _mm512_add_ps(scaled, _mm512_loadu_ps(bias));
 }
 
+// Values of a row that has a step and a zero point of its own; `start` is in the sum once.
+inline __m512 scale_sum_of(const CodedRow& row, const int32_t* start, const float* scale, const float* bias,
+                           __m512i sum) {
+  const __m512i more = _mm512_mullo_epi32(_mm512_set1_epi32(row.zero_point - 1), _mm512_loadu_si512(start));
+  const __m512 both = _mm512_mul_ps(_mm512_set1_ps(row.step), _mm512_loadu_ps(scale));
+  const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(sum, more)), both);
+  return _mm512_add_ps(scaled, _mm512_loadu_ps(bias));
+}
+
 inline __m512 add_residual(__m512 value, __mmask16 present, const uint8_t* residual, __m512 scale) {
   const __m128i codes = _mm_maskz_loadu_epi8(present, residual);
   const __m512 floats = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes));
@@ -126,8 +135,11 @@ static void store_any(const IntegerResults& results, size_t position, size_t row
     const size_t first = i % vectors * kLanes, left = results.outputs - first;
     const size_t at = (position + i / vectors) * results.y_stride + first;
     const auto present = static_cast<__mmask16>(left < kLanes ? (1u << left) - 1 : 0xffffu);
-    __m512 value =
-        scale_sum(results.scale + first, results.bias + first, _mm512_loadu_si512(sums + i * kLanes));
+    const __m512i sum = _mm512_loadu_si512(sums + i * kLanes);
+    const float *const scale = results.scale + first, *const bias = results.bias + first;
+    __m512 value = results.rows == nullptr ? scale_sum(scale, bias, sum)
+                                           : scale_sum_of(results.rows[position + i / vectors],
+                                                          results.start + first, scale, bias, sum);
     if (results.residual != nullptr)
       value = add_residual(value, present, results.residual + at, _mm512_set1_ps(results.residual_scale));
     if (results.is_float) {
