@@ -21,6 +21,8 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]]]
     integer_ops.INTEGER_CONV_FLOAT: (("x",), WEIGHTED, False, ()),
     integer_ops.INTEGER_MATMUL_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
     integer_ops.INTEGER_CONV_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
+    integer_ops.INTEGER_MATMUL_TABLE: (("x",), (*WEIGHTED, "table"), True, ()),
+    integer_ops.INTEGER_CONV_TABLE: (("x",), (*WEIGHTED, "table"), True, ()),
     integer_ops.INTEGER_ADD: (("a", "b"), (), True, ("a_scale", "b_scale", "bias")),
     integer_ops.INTEGER_MAX_POOL: (("x",), (), False, ()),
     integer_ops.INTEGER_GLOBAL_AVERAGE_POOL: (("x",), (), True, ("scale", "bias")),
@@ -49,13 +51,13 @@ def check_integer_node(node: ir.Node, where: str) -> None:
         low, high = (node.attributes.get_int(name, -1) for name in ("y_min", "y_max"))
         if low not in CODES or high not in CODES or low > high:
             raise ModelError(f"{where}: y_min {low} and y_max {high} are no codes in order")
-    if stored == WEIGHTED:
+    if set(WEIGHTED) <= set(stored):
         _check_weight(node, where)
-    elif node.op_type == integer_ops.INTEGER_TABLE:
+    if "table" in stored:
         table = constant(operands["table"])
         if table is None or table.dtype != np.uint8 or table.shape != (256,):
             raise ModelError(f"{where}: the table is not uint8 [256]")
-    elif node.op_type == integer_ops.QUANTIZE_INPUT:
+    if node.op_type == integer_ops.QUANTIZE_INPUT:
         _check_input_scale(*(np.asarray(constant(operands[name])) for name in stored), where=where)
     elif node.op_type == integer_ops.INTEGER_MAX_POOL:
         _check_pool(node, where)

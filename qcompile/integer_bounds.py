@@ -26,6 +26,8 @@ def apply_bounded(op_type: str, operands: Sequence[Bounded], attributes: Mapping
     """The output of an integer operator, with its bound."""
     if op_type == ops.INTEGER_MATMUL_DYNAMIC:
         return bounded_dynamic(operands, attributes)
+    if op_type in ops.TABLED.values():
+        return _tabled(op_type, operands, attributes)
     if op_type in INTEGER_OPERATORS:
         return _weighted(op_type, operands, attributes)
     values = [_as_given(operand.value) for operand in operands]
@@ -55,6 +57,14 @@ def _sums_may_round(op_type: str, x: Array, attributes: Mapping[str, Any]) -> bo
 def _as_given(value: Array) -> Array:
     """Floats as the float32 that they are in a model."""
     return value.astype(np.float32) if np.issubdtype(value.dtype, np.floating) else value
+
+
+def _tabled(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
+    """As the operator without a table, and the table behind it."""
+    *given, table = operands
+    codes = _weighted(op_type.removesuffix("Table"), given, attributes)
+    value = apply_integer(ops.INTEGER_TABLE, [codes.value, table.value], {})
+    return Bounded(value, _table_error(codes, table.value, value))
 
 
 def _weighted(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:

@@ -97,6 +97,11 @@ _CODE = """
 """
 _TO_CODES = _CODE.format(y="y")
 
+_LOOKUP = """
+  index = Cast <to = 6> (code)
+  y = Gather (table, index)
+"""
+
 _WEIGHTED = "bits, weight_shape, x_zero_point"
 _GEOMETRY = "strides, pads, dilations, group"
 
@@ -107,7 +112,7 @@ def _function(name: str, attributes: str, inputs: str, body: str) -> str:
 
 
 def _weighted(name: str, sums: str, geometry: str) -> dict[str, str]:
-    """The three operators on the sums of a MatMul or Conv."""
+    """The four operators on the sums of a MatMul or Conv."""
     inputs = "x, indices, codebook, scale, bias"
     plain, to_float = f"{sums} {_SCALED} result = Add (scaled, bias)", f"{sums} {_SCALED} y = Add (scaled, bias)"
     with_residual = f"{sums} {_SCALED} {_RESIDUAL}"
@@ -119,6 +124,9 @@ def _weighted(name: str, sums: str, geometry: str) -> dict[str, str]:
             f"{common}, y_min, y_max, residual_scale",
             f"{inputs}, residual",
             f"{with_residual} {_TO_CODES}",
+        ),
+        f"{name}Table": _function(
+            f"{name}Table", f"{common}, y_min, y_max", f"{inputs}, table", f"{plain} {_CODE.format(y='code')} {_LOOKUP}"
         ),
         f"{name}Float": _function(f"{name}Float", common, inputs, to_float),
     }
@@ -203,8 +211,6 @@ INTEGER_BODIES = {
     INTEGER_PRODUCT_FLOAT: _function(
         INTEGER_PRODUCT_FLOAT, _PRODUCT_ATTRIBUTES, "a, b", f"{PRODUCT_SUMS} y = Mul (sums, factor)"
     ),
-    integer_ops.INTEGER_TABLE: _function(
-        "IntegerTable", "", "x, table", "index = Cast <to = 6> (x) y = Gather (table, index)"
-    ).replace("<>", ""),
+    integer_ops.INTEGER_TABLE: _function("IntegerTable", "", "code, table", _LOOKUP).replace("<>", ""),
     integer_ops.QUANTIZE_INPUT: _function("QuantizeInput", "y_min, y_max", "x, scale, bias", _QUANTIZE),
 }

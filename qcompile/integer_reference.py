@@ -45,7 +45,8 @@ def _apply_weighted(op_type: str, operands: Sequence[Array], attributes: Mapping
         return values
     if op_type.endswith("Add"):
         values = ops.add_residual(values, operands[5], attributes["residual_scale"])
-    return ops.to_codes(values, attributes["y_min"], attributes["y_max"])
+    codes = ops.to_codes(values, attributes["y_min"], attributes["y_max"])
+    return _look_up(codes, operands[5]) if op_type.endswith("Table") else codes
 
 
 def _apply_dynamic(operands: Sequence[Array], attributes: Mapping[str, Any]) -> Array:

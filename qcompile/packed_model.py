@@ -152,7 +152,8 @@ def other_parameters(model: onnx.ModelProto) -> Iterator[tuple[str, npt.NDArray[
 
 def table_bytes(model: onnx.ModelProto) -> int:
     """Bytes of the tables of functions of codes, each counted once."""
-    return 256 * len({node.input[1] for node in model.graph.node if node.op_type == integer_ops.INTEGER_TABLE})
+    with_table = {integer_ops.INTEGER_TABLE, *integer_ops.TABLED.values()}
+    return 256 * len({node.input[-1] for node in model.graph.node if node.op_type in with_table})
 
 
 def embedded_plan(model: onnx.ModelProto) -> dict[str, Any] | None:

@@ -28,6 +28,8 @@ def weighted(op_type, shape, x_shape, *, bits=4, spread=40.0, seed=0, **attribut
     attributes |= {"bits": bits, "weight_shape": shape, "x_zero_point": 100}
     if not op_type.endswith("Float"):
         attributes |= BOUNDS
+    if op_type.endswith("Table"):
+        operands.append(np.sort(rng.integers(0, 256, 256)).astype(np.uint8))
     if op_type.endswith("Add"):
         attributes["residual_scale"] = -0.25
         plain = apply_integer(op_type.removesuffix("Add"), operands, attributes)
@@ -40,7 +42,7 @@ def codes(*shape, seed=0):
 
 
 def cases():
-    for kind in ("", "Add", "Float"):
+    for kind in ("", "Add", "Table", "Float"):
         yield weighted(f"IntegerMatMul{kind}", (9, 20), (3, 20))
         yield weighted(f"IntegerConv{kind}", (6, 4, 3, 2), (2, 6, 5, 4), **GEOMETRY)
         yield weighted(f"IntegerConv{kind}", (6, 1, 3, 2), (2, 6, 5, 6), **(GEOMETRY | {"group": 6}))

@@ -63,6 +63,8 @@ def weighted(op_type, shape, x_shape, bits, codebooks=0, zero_point=3, seed=0, *
     constants = {"indices": indices, "codebook": codebook, "scale": scale, "bias": bias}
     if not op_type.endswith("Float"):
         attributes |= {"y_min": 10, "y_max": 250}
+    if op_type.endswith("Table"):
+        constants["table"] = rng.permutation(256).astype(np.uint8)
     operands = [*inputs.values(), *constants.values()]
     if op_type.endswith("Add"):
         attributes["residual_scale"] = 0.3
@@ -71,7 +73,7 @@ def weighted(op_type, shape, x_shape, bits, codebooks=0, zero_point=3, seed=0, *
         operands.append(inputs["residual"])
     wanted = apply_integer(op_type, operands, attributes)
     y_type = onnx.TensorProto.FLOAT if op_type.endswith("Float") else onnx.TensorProto.UINT8
-    order = ["x", "indices", "codebook", "scale", "bias", "residual"]
+    order = ["x", "indices", "codebook", "scale", "bias", "residual", "table"]
     model = make_model(op_type, inputs, constants, attributes, y_type, wanted.ndim)
     model.graph.node[0].input[:] = [name for name in order if name in inputs or name in constants]
     return model, inputs, wanted
@@ -93,6 +95,8 @@ def cases():
     yield matmul("IntegerMatMul", (4, 5), (0, 5), 3)
     yield matmul("IntegerMatMulAdd", (18, 16), (2, 3, 16), 4, codebooks=1, zero_point=0)
     yield matmul("IntegerMatMulFloat", (20, 64), (64,), 2, codebooks=5, zero_point=255)
+    yield matmul("IntegerMatMulTable", (18, 16), (2, 3, 16), 4, codebooks=1)
+    yield conv("IntegerConvTable", (5, 3, 3, 3), (2, 7, 6, 3), 4, (1, 1), (1, 1, 1, 1), (1, 1))
     for bits in range(1, 9):
         yield conv("IntegerConv", (5, 3, 3, 3), (2, 7, 6, 3), bits, (1, 1), (1, 1, 1, 1), (1, 1), codebooks=1)
     yield conv("IntegerConv", (20, 16, 3, 2), (1, 9, 8, 16), 4, (2, 1), (1, 0, 2, 1), (1, 2), zero_point=128)

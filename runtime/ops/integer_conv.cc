@@ -1,4 +1,6 @@
-// IntegerConv, IntegerConvAdd, IntegerConvFloat (docs/packed-format.md, section 6): channels last.
+// IntegerConv, IntegerConvAdd, IntegerConvTable, IntegerConvFloat (docs/packed-format.md, section 6):
+// channels last.
+#include "base/checked_arithmetic.h"
 #include "compute/integer_depthwise.h"
 #include "compute/integer_multiply.h"
 #include "compute/integer_popcount.h"
@@ -13,9 +15,10 @@ namespace {
 template <IntegerKind kind>
 class IntegerConv : public IntegerNode<kind> {
  public:
-  static constexpr const char* kName = kind == IntegerKind::codes   ? "IntegerConv"
-                                       : kind == IntegerKind::added ? "IntegerConvAdd"
-                                                                    : "IntegerConvFloat";
+  static constexpr const char* kName = kind == IntegerKind::codes    ? "IntegerConv"
+                                       : kind == IntegerKind::added  ? "IntegerConvAdd"
+                                       : kind == IntegerKind::tabled ? "IntegerConvTable"
+                                                                     : "IntegerConvFloat";
 
   explicit IntegerConv(const Node& node) : output_(integer_output<kind>(node)) {
     node.check_inputs(IntegerNode<kind>::kInputs);
@@ -30,6 +33,7 @@ class IntegerConv : public IntegerNode<kind> {
     depthwise_ = get_integer_depthwise_kernels(isa);
     popcount_ = make_integer_popcount(layer_, isa);
     winograd_ = make_integer_winograd(layer_, convolution_, isa);
+    table_ = ResultTable<kind>(node, isa);
   }
 
   void compute(const Call& call) const {
@@ -39,17 +43,24 @@ class IntegerConv : public IntegerNode<kind> {
     refuse_if(check_convolution_input(convolution_, x.shape, &sizes, Layout::channels_last));
     const IntegerOutput output = place_output<kind>(call, output_, sizes.y_shape);
     if (sizes.batch == 0) return;
-    const auto* codes = static_cast<const uint8_t*>(x.data);
-    if (layer_.weight.is_depthwise) return convolve_depthwise(sizes, codes, output, call.parallel());
-    const IntegerGeometry geometry = geometry_of(convolution_, sizes);
-    if (is_popcount_faster(popcount_, layer_, geometry))
-      return multiply_by_popcount(popcount_, layer_, geometry, codes, output, call.parallel());
-    if (is_winograd_faster(winograd_, layer_, geometry))
-      return convolve_winograd(winograd_, layer_, geometry, codes, output, call.parallel());
-    multiply_integers(layer_, geometry, codes, output, call.parallel());
+    convolve(sizes, static_cast<const uint8_t*>(x.data), output, call.parallel());
+    size_t count = 0;
+    if (checked_product(sizes.y_shape.data(), sizes.y_shape.size(), &count))  // as has been checked
+      table_.map(output, count, call.parallel());
   }
 
  private:
+  void convolve(const ConvolutionSizes& sizes, const uint8_t* codes, const IntegerOutput& output,
+                const Parallel& parallel) const {
+    if (layer_.weight.is_depthwise) return convolve_depthwise(sizes, codes, output, parallel);
+    const IntegerGeometry geometry = geometry_of(convolution_, sizes);
+    if (is_popcount_faster(popcount_, layer_, geometry))
+      return multiply_by_popcount(popcount_, layer_, geometry, codes, output, parallel);
+    if (is_winograd_faster(winograd_, layer_, geometry))
+      return convolve_winograd(winograd_, layer_, geometry, codes, output, parallel);
+    multiply_integers(layer_, geometry, codes, output, parallel);
+  }
+
   void convolve_depthwise(const ConvolutionSizes& sizes, const uint8_t* x, const IntegerOutput& output,
                           const Parallel& parallel) const {
     const IntegerWeight& weight = layer_.weight;
@@ -67,12 +78,14 @@ class IntegerConv : public IntegerNode<kind> {
   IntegerDepthwiseKernels depthwise_;
   IntegerPopcount popcount_;
   IntegerWinograd winograd_;
+  ResultTable<kind> table_;
 };
 
 }  // namespace
 
 const ort::CustomOp* integer_conv_op() { return CustomOpOf<IntegerConv<IntegerKind::codes>>::get(); }
 const ort::CustomOp* integer_conv_add_op() { return CustomOpOf<IntegerConv<IntegerKind::added>>::get(); }
+const ort::CustomOp* integer_conv_table_op() { return CustomOpOf<IntegerConv<IntegerKind::tabled>>::get(); }
 const ort::CustomOp* integer_conv_float_op() { return CustomOpOf<IntegerConv<IntegerKind::floats>>::get(); }
 
 }  // namespace qc

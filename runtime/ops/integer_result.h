@@ -1,19 +1,20 @@
-// What the three kinds of integer product and convolution do with their sums, and how their nodes differ.
+// What the four kinds of integer product and convolution do with their sums, and how their nodes differ.
 #pragma once
 
 #include <array>
 
 #include "base/isa.h"
+#include "compute/integer_elementwise.h"
 #include "compute/integer_layer.h"
 #include "ops/node.h"
 
 namespace qc {
 
-enum class IntegerKind { codes, added, floats };  // the last two: ...Add and ...Float
+enum class IntegerKind { codes, added, tabled, floats };  // but for the first: ...Add, ...Table, ...Float
 
 template <IntegerKind kind>
 struct IntegerNode {
-  static constexpr size_t kInputs = kind == IntegerKind::added ? 6 : 5;
+  static constexpr size_t kInputs = kind == IntegerKind::added || kind == IntegerKind::tabled ? 6 : 5;
   static constexpr int kInputTypes[] = {ort::kUint8, ort::kUint8, ort::kInt8,
                                         ort::kFloat, ort::kFloat, ort::kUint8};
   static constexpr int kOutputType = kind == IntegerKind::floats ? ort::kFloat : ort::kUint8;
@@ -27,6 +28,25 @@ IntegerOutput integer_output(const Node& node) {
   if (kind == IntegerKind::added) output.residual_scale = node.finite_float("residual_scale");
   return output;
 }
+
+// The table of an operator that has one; it maps the codes of y in place, once all of them are there.
+template <IntegerKind kind>
+struct ResultTable {
+  ResultTable() = default;
+  ResultTable(const Node&, Isa) {}
+  void map(const IntegerOutput&, size_t, const Parallel&) const {}
+};
+template <>
+struct ResultTable<IntegerKind::tabled> {
+  ResultTable() = default;
+  ResultTable(const Node& node, Isa isa) : entries(node.table(5)), kernel(get_integer_table(isa)) {}
+  void map(const IntegerOutput& output, size_t count, const Parallel& parallel) const {
+    auto* const y = static_cast<uint8_t*>(output.y);
+    look_up(kernel, count, entries, y, y, parallel);
+  }
+  const uint8_t* entries = nullptr;
+  IntegerTable kernel = {};
+};
 
 // Asks for y, and for the residual where there is one.
 template <IntegerKind kind>

@@ -16,12 +16,7 @@ class IntegerTableOperator {
 
   explicit IntegerTableOperator(const Node& node) {
     node.check_inputs(kInputs);
-    const Operand table = node.operand(1);
-    if (!table.constant)
-      throw Refusal("input 1 (table) must be an initializer; the library reads it once, at load");
-    if (table.type != ElementType::uint8 || table.shape != Shape{kEntries})
-      throw Refusal("table is uint8 [256], found " + as_text(table) + kRepack);
-    table_ = static_cast<const uint8_t*>(table.data);
+    table_ = node.table(1);
     Isa isa;
     refuse_if(choose_isa(&isa));
     kernel_ = get_integer_table(isa);
@@ -37,8 +32,6 @@ class IntegerTableOperator {
   }
 
  private:
-  static constexpr int64_t kEntries = 256;
-
   const uint8_t* table_;
   IntegerTable kernel_;
 };

@@ -165,6 +165,17 @@ IntegerProductClaim Node::integer_product_claim() const {
           attribute("a_bits")};
 }
 
+const uint8_t* Node::table(size_t input) const {
+  constexpr int64_t kEntries = 256;
+  const Operand table = operand(input);
+  if (!table.constant)
+    throw Refusal("input " + std::to_string(input) +
+                  " (table) must be an initializer; the library reads it once, at load");
+  if (table.type != ElementType::uint8 || table.shape != Shape{kEntries})
+    throw Refusal("table is uint8 [256], found " + as_text(table) + kRepack);
+  return static_cast<const uint8_t*>(table.data);
+}
+
 CodeRange Node::code_range() const {
   CodeRange range;
   refuse_if(check_code_range(attribute("y_min"), attribute("y_max"), &range));

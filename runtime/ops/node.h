@@ -51,6 +51,7 @@ class Node {
   ConvolutionClaim convolution_claim() const;
   IntegerWeightClaim integer_weight_claim() const;
   IntegerProductClaim integer_product_claim() const;
+  const uint8_t* table(size_t input) const;    // of 256 codes; throws a Refusal, as does
   CodeRange code_range() const;                // throws a Refusal, as does
   float finite_float(const char* name) const;  // an attribute that must be there
 

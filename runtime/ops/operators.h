@@ -18,10 +18,12 @@ const ort::CustomOp* integer_table_op();
 const ort::CustomOp* quantize_input_op();
 const ort::CustomOp* integer_matmul_op();
 const ort::CustomOp* integer_matmul_add_op();
+const ort::CustomOp* integer_matmul_table_op();
 const ort::CustomOp* integer_matmul_float_op();
 const ort::CustomOp* integer_matmul_dynamic_op();
 const ort::CustomOp* integer_conv_op();
 const ort::CustomOp* integer_conv_add_op();
+const ort::CustomOp* integer_conv_table_op();
 const ort::CustomOp* integer_conv_float_op();
 const ort::CustomOp* runtime_info_op();
 

@@ -28,7 +28,7 @@ class IntegerLayer:
     def model(self, *, inputs: Sequence[str] = (), **changes: Any) -> bytes:
         """A node named ``layer``, its attributes changed (None: left out); ``inputs`` are no initializers."""
         adds = self.op.endswith("Add")
-        names = ["x", *OPERANDS, *(["residual"] if adds else [])]
+        names = ["x", *OPERANDS, *(["residual"] if adds else []), *(["table"] if "table" in self.arguments else [])]
         attributes = {name: value for name, value in (self.attributes | changes).items() if value is not None}
         node = helper.make_node(self.op, names, ["y"], name="layer", domain=DOMAIN, **attributes)
         graph_inputs = [helper.make_tensor_value_info(name, UINT8, None) for name in names if name in ("x", "residual")]
@@ -57,7 +57,9 @@ class IntegerLayer:
             values = integer_ops.add_residual(values, residual, a["residual_scale"])
         if self.op.endswith("Float"):
             return values
-        return integer_ops.to_codes(values, a["y_min"], a["y_max"])
+        codes = integer_ops.to_codes(values, a["y_min"], a["y_max"])
+        table = self.arguments.get("table")
+        return codes if table is None else table[codes]
 
     def y_shape(self, x_shape: Sequence[int]) -> tuple[int, ...]:
         return self.numpy(np.zeros(x_shape, np.uint8)).shape
@@ -86,4 +88,6 @@ def random_layer(
         attributes |= {"y_min": low, "y_max": high} if random.integers(2) else {"y_min": 0, "y_max": 255}
     if op.endswith("Add"):
         attributes["residual_scale"] = float(random.uniform(-1, 1))
+    if op.endswith("Table"):
+        arguments["table"] = random.integers(0, 256, 256).astype(np.uint8)
     return IntegerLayer(op, arguments, attributes)

@@ -1,7 +1,7 @@
 // y[i] = table[x[i]]      for i in [0, count)
 //
 //   table  256 codes
-//   y      may not overlap another operand
+//   y      may be x; may not overlap another operand otherwise
 //
 // Any count, including 0. No alignment is needed. Does not allocate.
 #pragma once
