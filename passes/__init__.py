@@ -11,6 +11,7 @@ from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
+from qcompile.passes.fuse_float_residuals import FuseFloatResiduals
 from qcompile.passes.fuse_integer_tables import FuseIntegerTables
 from qcompile.passes.fuse_integers import FuseIntegers
 from qcompile.passes.fuse_subsampling import FuseSubsampling
@@ -45,6 +46,7 @@ def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tu
         FuseIntegers(),
         # After it: only then is it known who reads the codes of a layer.
         FuseIntegerTables(),
+        FuseFloatResiduals(),
         # What was left in float is packed as ever.
         *_packing_passes(functions),
     )

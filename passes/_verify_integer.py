@@ -21,6 +21,7 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]]]
     integer_ops.INTEGER_CONV_FLOAT: (("x",), WEIGHTED, False, ()),
     integer_ops.INTEGER_MATMUL_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
     integer_ops.INTEGER_CONV_ADD: (("x", "residual"), WEIGHTED, True, ("residual_scale",)),
+    integer_ops.INTEGER_MATMUL_ADD_FLOAT: (("x", "residual"), WEIGHTED, False, ("residual_scale",)),
     integer_ops.INTEGER_MATMUL_TABLE: (("x",), (*WEIGHTED, "table"), True, ()),
     integer_ops.INTEGER_CONV_TABLE: (("x",), (*WEIGHTED, "table"), True, ()),
     integer_ops.INTEGER_ADD: (("a", "b"), (), True, ("a_scale", "b_scale", "bias")),

@@ -71,7 +71,7 @@ def _weighted(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str
     values = [_as_given(operand.value) for operand in operands]
     value = apply_integer(op_type, values, attributes)
     error = _sum_error(op_type, operands[0], values, attributes)
-    residual = operands[5] if op_type.endswith("Add") else None
+    residual = operands[5] if op_type in ops.ADDING else None
     if not error.any() and (residual is None or not residual.error.any()):
         return Bounded(value, np.zeros(value.shape))
     scale, bias = values[3].astype(np.float64), values[4].astype(np.float64)

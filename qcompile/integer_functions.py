@@ -84,7 +84,7 @@ _RESIDUAL = """
   gain = Constant <value_float : float = @residual_scale> ()
   extra = Cast <to = 1> (residual)
   added = Mul (extra, gain)
-  result = Add (values, added)
+  {y} = Add (values, added)
 """
 _CODE = """
   lowest = Constant <value_int : int = @y_min> ()
@@ -102,6 +102,7 @@ _LOOKUP = """
   y = Gather (table, index)
 """
 
+_INPUTS = "x, indices, codebook, scale, bias"
 _WEIGHTED = "bits, weight_shape, x_zero_point"
 _GEOMETRY = "strides, pads, dilations, group"
 
@@ -113,9 +114,9 @@ def _function(name: str, attributes: str, inputs: str, body: str) -> str:
 
 def _weighted(name: str, sums: str, geometry: str) -> dict[str, str]:
     """The four operators on the sums of a MatMul or Conv."""
-    inputs = "x, indices, codebook, scale, bias"
+    inputs = _INPUTS
     plain, to_float = f"{sums} {_SCALED} result = Add (scaled, bias)", f"{sums} {_SCALED} y = Add (scaled, bias)"
-    with_residual = f"{sums} {_SCALED} {_RESIDUAL}"
+    with_residual = f"{sums} {_SCALED} {_RESIDUAL.format(y='result')}"
     common = f"{_WEIGHTED}{geometry}"
     return {
         name: _function(name, f"{common}, y_min, y_max", inputs, f"{plain} {_TO_CODES}"),
@@ -200,6 +201,12 @@ _QUANTIZE = f"""
 INTEGER_BODIES = {
     INTEGER_WEIGHT: INTEGER_WEIGHT_BODY,
     **_weighted(integer_ops.INTEGER_MATMUL, _MATMUL_SUMS, ""),
+    integer_ops.INTEGER_MATMUL_ADD_FLOAT: _function(
+        integer_ops.INTEGER_MATMUL_ADD_FLOAT,
+        f"{_WEIGHTED}, residual_scale",
+        f"{_INPUTS}, residual",
+        f"{_MATMUL_SUMS} {_SCALED} {_RESIDUAL.format(y='y')}",
+    ),
     **_weighted(integer_ops.INTEGER_CONV, _CONV_SUMS, f", {_GEOMETRY}"),
     integer_ops.INTEGER_MATMUL_DYNAMIC: DYNAMIC_BODY,
     integer_ops.INTEGER_ADD: _function("IntegerAdd", "a_scale, b_scale, bias, y_min, y_max", "a, b", _ADD),

@@ -41,10 +41,10 @@ def sums_of(op_type: str, operands: Sequence[Array], attributes: Mapping[str, An
 
 def _apply_weighted(op_type: str, operands: Sequence[Array], attributes: Mapping[str, Any]) -> Array:
     values = ops.scale_sums(sums_of(op_type, operands, attributes), *operands[3:5])
+    if op_type in ops.ADDING:
+        values = ops.add_residual(values, operands[5], attributes["residual_scale"])
     if op_type.endswith("Float"):
         return values
-    if op_type.endswith("Add"):
-        values = ops.add_residual(values, operands[5], attributes["residual_scale"])
     codes = ops.to_codes(values, attributes["y_min"], attributes["y_max"])
     return _look_up(codes, operands[5]) if op_type.endswith("Table") else codes
 

@@ -11,14 +11,28 @@ using namespace qc;
 constexpr const char* kDomain = "qcompile";
 
 OrtStatus* add_operators(const ort::Api* api, OrtCustomOpDomain* domain) {
-  for (const ort::CustomOp* op :
-       {codebook_matmul_op(),      codebook_conv_op(),        sparse_matmul_op(),
-        sparse_conv_op(),          integer_matmul_op(),       integer_matmul_add_op(),
-        integer_matmul_table_op(), integer_matmul_float_op(), integer_matmul_dynamic_op(),
-        integer_conv_op(),         integer_conv_add_op(),     integer_conv_table_op(),
-        integer_conv_float_op(),   integer_add_op(),          integer_global_average_pool_op(),
-        integer_max_pool_op(),     integer_product_op(),      integer_product_float_op(),
-        integer_table_op(),        quantize_input_op(),       runtime_info_op()}) {
+  for (const ort::CustomOp* op : {codebook_matmul_op(),
+                                  codebook_conv_op(),
+                                  sparse_matmul_op(),
+                                  sparse_conv_op(),
+                                  integer_matmul_op(),
+                                  integer_matmul_add_op(),
+                                  integer_matmul_table_op(),
+                                  integer_matmul_float_op(),
+                                  integer_matmul_add_float_op(),
+                                  integer_matmul_dynamic_op(),
+                                  integer_conv_op(),
+                                  integer_conv_add_op(),
+                                  integer_conv_table_op(),
+                                  integer_conv_float_op(),
+                                  integer_add_op(),
+                                  integer_global_average_pool_op(),
+                                  integer_max_pool_op(),
+                                  integer_product_op(),
+                                  integer_product_float_op(),
+                                  integer_table_op(),
+                                  quantize_input_op(),
+                                  runtime_info_op()}) {
     if (OrtStatus* status = ort::CustomOpDomainAdd::call(api, domain, op)) return status;
   }
   return nullptr;

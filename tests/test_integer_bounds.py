@@ -30,9 +30,9 @@ def weighted(op_type, shape, x_shape, *, bits=4, spread=40.0, seed=0, **attribut
         attributes |= BOUNDS
     if op_type.endswith("Table"):
         operands.append(np.sort(rng.integers(0, 256, 256)).astype(np.uint8))
-    if op_type.endswith("Add"):
+    if op_type in ops.ADDING:
         attributes["residual_scale"] = -0.25
-        plain = apply_integer(op_type.removesuffix("Add"), operands, attributes)
+        plain = apply_integer(op_type.replace("Add", ""), operands, attributes)
         operands.append(rng.integers(0, 256, plain.shape).astype(np.uint8))
     return op_type, operands, attributes
 
@@ -42,6 +42,7 @@ def codes(*shape, seed=0):
 
 
 def cases():
+    yield weighted(ops.INTEGER_MATMUL_ADD_FLOAT, (9, 20), (3, 20))
     for kind in ("", "Add", "Table", "Float"):
         yield weighted(f"IntegerMatMul{kind}", (9, 20), (3, 20))
         yield weighted(f"IntegerConv{kind}", (6, 4, 3, 2), (2, 6, 5, 4), **GEOMETRY)
@@ -89,7 +90,7 @@ def computed(op_type):
     """The positions of what a node computed before gives."""
     return (
         {0, 5}
-        if op_type.endswith("Add") and op_type != ops.INTEGER_ADD
+        if op_type in ops.ADDING
         else {0, 1}
         if op_type in {ops.INTEGER_ADD, "IntegerProduct", "IntegerProductFloat"}
         else {0}

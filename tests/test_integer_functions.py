@@ -66,9 +66,9 @@ def weighted(op_type, shape, x_shape, bits, codebooks=0, zero_point=3, seed=0, *
     if op_type.endswith("Table"):
         constants["table"] = rng.permutation(256).astype(np.uint8)
     operands = [*inputs.values(), *constants.values()]
-    if op_type.endswith("Add"):
+    if op_type in integer_ops.ADDING:
         attributes["residual_scale"] = 0.3
-        plain = apply_integer(op_type.removesuffix("Add"), operands, attributes)
+        plain = apply_integer(op_type.replace("Add", ""), operands, attributes)
         inputs["residual"] = rng.integers(0, 256, plain.shape).astype(np.uint8)
         operands.append(inputs["residual"])
     wanted = apply_integer(op_type, operands, attributes)
@@ -95,6 +95,7 @@ def cases():
     yield matmul("IntegerMatMul", (4, 5), (0, 5), 3)
     yield matmul("IntegerMatMulAdd", (18, 16), (2, 3, 16), 4, codebooks=1, zero_point=0)
     yield matmul("IntegerMatMulFloat", (20, 64), (64,), 2, codebooks=5, zero_point=255)
+    yield matmul("IntegerMatMulAddFloat", (18, 16), (2, 3, 16), 4, codebooks=2)
     yield matmul("IntegerMatMulTable", (18, 16), (2, 3, 16), 4, codebooks=1)
     yield conv("IntegerConvTable", (5, 3, 3, 3), (2, 7, 6, 3), 4, (1, 1), (1, 1, 1, 1), (1, 1))
     for bits in range(1, 9):

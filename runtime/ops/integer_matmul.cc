@@ -1,4 +1,5 @@
-// IntegerMatMul, IntegerMatMulAdd, IntegerMatMulTable, IntegerMatMulFloat (docs/packed-format.md, section 6).
+// IntegerMatMul, IntegerMatMulAdd, IntegerMatMulTable, IntegerMatMulFloat,
+// IntegerMatMulAddFloat (docs/packed-format.md, section 6).
 #include "compute/integer_multiply.h"
 #include "compute/integer_popcount.h"
 #include "ops/custom_op.h"
@@ -12,10 +13,11 @@ namespace {
 template <IntegerKind kind>
 class IntegerMatMul : public IntegerNode<kind> {
  public:
-  static constexpr const char* kName = kind == IntegerKind::codes    ? "IntegerMatMul"
-                                       : kind == IntegerKind::added  ? "IntegerMatMulAdd"
-                                       : kind == IntegerKind::tabled ? "IntegerMatMulTable"
-                                                                     : "IntegerMatMulFloat";
+  static constexpr const char* kName = kind == IntegerKind::codes          ? "IntegerMatMul"
+                                       : kind == IntegerKind::added        ? "IntegerMatMulAdd"
+                                       : kind == IntegerKind::tabled       ? "IntegerMatMulTable"
+                                       : kind == IntegerKind::added_floats ? "IntegerMatMulAddFloat"
+                                                                           : "IntegerMatMulFloat";
 
   explicit IntegerMatMul(const Node& node) : output_(integer_output<kind>(node)) {
     node.check_inputs(IntegerNode<kind>::kInputs);
@@ -57,6 +59,9 @@ const ort::CustomOp* integer_matmul_op() { return CustomOpOf<IntegerMatMul<Integ
 const ort::CustomOp* integer_matmul_add_op() { return CustomOpOf<IntegerMatMul<IntegerKind::added>>::get(); }
 const ort::CustomOp* integer_matmul_table_op() {
   return CustomOpOf<IntegerMatMul<IntegerKind::tabled>>::get();
+}
+const ort::CustomOp* integer_matmul_add_float_op() {
+  return CustomOpOf<IntegerMatMul<IntegerKind::added_floats>>::get();
 }
 const ort::CustomOp* integer_matmul_float_op() {
   return CustomOpOf<IntegerMatMul<IntegerKind::floats>>::get();

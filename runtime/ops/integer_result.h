@@ -1,4 +1,4 @@
-// What the four kinds of integer product and convolution do with their sums, and how their nodes differ.
+// What the kinds of integer product and convolution do with their sums, and how their nodes differ.
 #pragma once
 
 #include <array>
@@ -10,22 +10,30 @@
 
 namespace qc {
 
-enum class IntegerKind { codes, added, tabled, floats };  // but for the first: ...Add, ...Table, ...Float
+// But for the first: ...Add, ...Table, ...Float, ...AddFloat.
+enum class IntegerKind { codes, added, tabled, floats, added_floats };
+
+constexpr bool has_residual(IntegerKind kind) {
+  return kind == IntegerKind::added || kind == IntegerKind::added_floats;
+}
+constexpr bool has_floats(IntegerKind kind) {
+  return kind == IntegerKind::floats || kind == IntegerKind::added_floats;
+}
 
 template <IntegerKind kind>
 struct IntegerNode {
-  static constexpr size_t kInputs = kind == IntegerKind::added || kind == IntegerKind::tabled ? 6 : 5;
+  static constexpr size_t kInputs = has_residual(kind) || kind == IntegerKind::tabled ? 6 : 5;
   static constexpr int kInputTypes[] = {ort::kUint8, ort::kUint8, ort::kInt8,
                                         ort::kFloat, ort::kFloat, ort::kUint8};
-  static constexpr int kOutputType = kind == IntegerKind::floats ? ort::kFloat : ort::kUint8;
+  static constexpr int kOutputType = has_floats(kind) ? ort::kFloat : ort::kUint8;
 };
 
 // Reads the attributes that say what becomes of a sum.
 template <IntegerKind kind>
 IntegerOutput integer_output(const Node& node) {
-  IntegerOutput output = {nullptr, kind == IntegerKind::floats, nullptr, 0.0f, {}};
-  if (kind != IntegerKind::floats) output.range = node.code_range();
-  if (kind == IntegerKind::added) output.residual_scale = node.finite_float("residual_scale");
+  IntegerOutput output = {nullptr, has_floats(kind), nullptr, 0.0f, {}};
+  if (!has_floats(kind)) output.range = node.code_range();
+  if (has_residual(kind)) output.residual_scale = node.finite_float("residual_scale");
   return output;
 }
 
@@ -51,7 +59,7 @@ struct ResultTable<IntegerKind::tabled> {
 // Asks for y, and for the residual where there is one.
 template <IntegerKind kind>
 IntegerOutput place_output(const Call& call, IntegerOutput output, const Shape& y_shape) {
-  if (kind == IntegerKind::added) {
+  if (has_residual(kind)) {
     const Operand residual = call.input(5);
     if (residual.type != ElementType::uint8 || residual.shape != y_shape)
       throw Refusal("residual is " + as_text(residual) + ", wanted uint8 " + as_text(y_shape));

@@ -19,6 +19,7 @@ const ort::CustomOp* quantize_input_op();
 const ort::CustomOp* integer_matmul_op();
 const ort::CustomOp* integer_matmul_add_op();
 const ort::CustomOp* integer_matmul_table_op();
+const ort::CustomOp* integer_matmul_add_float_op();
 const ort::CustomOp* integer_matmul_float_op();
 const ort::CustomOp* integer_matmul_dynamic_op();
 const ort::CustomOp* integer_conv_op();

@@ -27,7 +27,7 @@ class IntegerLayer:
 
     def model(self, *, inputs: Sequence[str] = (), **changes: Any) -> bytes:
         """A node named ``layer``, its attributes changed (None: left out); ``inputs`` are no initializers."""
-        adds = self.op.endswith("Add")
+        adds = self.op in integer_ops.ADDING
         names = ["x", *OPERANDS, *(["residual"] if adds else []), *(["table"] if "table" in self.arguments else [])]
         attributes = {name: value for name, value in (self.attributes | changes).items() if value is not None}
         node = helper.make_node(self.op, names, ["y"], name="layer", domain=DOMAIN, **attributes)
@@ -86,7 +86,7 @@ def random_layer(
     if not op.endswith("Float"):
         low, high = sorted(random.integers(0, 256, 2).tolist())
         attributes |= {"y_min": low, "y_max": high} if random.integers(2) else {"y_min": 0, "y_max": 255}
-    if op.endswith("Add"):
+    if op in integer_ops.ADDING:
         attributes["residual_scale"] = float(random.uniform(-1, 1))
     if op.endswith("Table"):
         arguments["table"] = random.integers(0, 256, 256).astype(np.uint8)

@@ -33,8 +33,10 @@ void multiply_tile(const int8_t* panel, const IntegerRows& source, const Integer
   for (size_t u = 0; u < source.runs; ++u)
     panel =
         add_run<rows, vectors>(x + source.offsets[u], source.position_stride, source.run_bytes, panel, sum);
-  if (results.is_float && results.residual == nullptr && results.rows == nullptr)
-    return store_floats<rows, vectors>(results, first, sum);
+  if (results.is_float && results.rows == nullptr) {
+    if (results.residual != nullptr) return store_floats<rows, vectors, true>(results, first, sum);
+    return store_floats<rows, vectors, false>(results, first, sum);
+  }
   if (results.is_float || !results.is_small) {
     alignas(64) int32_t sums[rows * vectors * kLanes];
     unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {

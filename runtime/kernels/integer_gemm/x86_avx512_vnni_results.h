@@ -115,14 +115,19 @@ QC_UNROLLED inline void store_codes(const Epilogue& epilogue, const Sums<rows, v
     store_codes<rows, vectors, has_residual, first + 4>(epilogue, sum);
 }
 
-template <size_t rows, size_t vectors>
+template <size_t rows, size_t vectors, bool has_residual>
 inline void store_floats(const IntegerResults& results, size_t position, const Sums<rows, vectors>& sum) {
   float* const y = static_cast<float*>(results.y) + position * results.y_stride;
   const auto present = static_cast<__mmask16>((1u << (results.outputs - (vectors - 1) * kLanes)) - 1);
   unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
     constexpr size_t r = i.value / vectors, v = i.value % vectors;
-    const __m512 value = scale_sum(results.scale + v * kLanes, results.bias + v * kLanes, sum[r][v]);
-    float* const to = y + r * results.y_stride + v * kLanes;
+    const size_t at = r * results.y_stride + v * kLanes;
+    __m512 value = scale_sum(results.scale + v * kLanes, results.bias + v * kLanes, sum[r][v]);
+    if constexpr (has_residual)
+      value = add_residual(value, v + 1 < vectors ? static_cast<__mmask16>(0xffff) : present,
+                           results.residual + position * results.y_stride + at,
+                           _mm512_set1_ps(results.residual_scale));
+    float* const to = y + at;
     if (v + 1 < vectors || present == 0xffff) return _mm512_storeu_ps(to, value);
     _mm512_mask_storeu_ps(to, present, value);
   });
