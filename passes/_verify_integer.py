@@ -64,7 +64,13 @@ def check_integer_node(node: ir.Node, where: str) -> None:
         _check_pool(node, where)
     elif node.op_type in integer_product.INTEGER_PRODUCTS:
         _check_numbers(node, where, (("a_zero_point", 0, 255, -1), ("b_zero_point", 0, 255, -1)))
-        _check_numbers(node, where, (("b_transposed", 0, 1, -1), ("a_bits", 1, 8, 8)))
+        _check_numbers(node, where, (("a_bits", 1, 8, 8),))
+        try:
+            integer_product.check_orders(
+                *(node.attributes.get_ints(name, ()) for name in ("a_perm", "b_perm", "y_perm"))
+            )
+        except ModelError as error:
+            raise ModelError(f"{where}: {error}") from error
 
 
 def _check_numbers(node: ir.Node, where: str, wanted: Sequence[tuple[str, int, int, int]]) -> None:

@@ -3,6 +3,8 @@
 docs/packed-format.md, section 6, is the contract in words.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qcompile.errors import ModelError
@@ -20,7 +22,9 @@ def integer_product(
     *,
     a_zero_point: int,
     b_zero_point: int,
-    b_transposed: int,
+    a_perm: Sequence[int],
+    b_perm: Sequence[int],
+    y_perm: Sequence[int],
     scale: float,
     bias: float,
     y_min: int,
@@ -28,11 +32,11 @@ def integer_product(
     a_bits: int = 8,
     k: int | None = None,
 ) -> Codes:
-    """The codes [..., m, n] of sum * scale + bias for ``a`` [..., m, k] and ``b`` [..., k, n] or transposed.
+    """The codes [..., m, n] of sum * scale + bias, their axes in the order ``y_perm``; operands as of ``sum_product``.
 
     ``a_bits`` and the attribute ``k`` change nothing. Raises ModelError as ``sum_product`` does.
     """
-    sums = sum_product(a, b, a_zero_point, b_zero_point, b_transposed)
+    sums = sum_product(a, b, a_zero_point, b_zero_point, a_perm, b_perm).transpose(y_perm)
     return to_codes(sums.astype(np.float32) * np.float32(scale) + np.float32(bias), y_min, y_max)
 
 
@@ -42,27 +46,50 @@ def integer_product_float(
     *,
     a_zero_point: int,
     b_zero_point: int,
-    b_transposed: int,
+    a_perm: Sequence[int],
+    b_perm: Sequence[int],
+    y_perm: Sequence[int],
     scale: float,
     a_bits: int = 8,
     k: int | None = None,
 ) -> Floats:
-    """The float32 [..., m, n] of sum * scale, operands as those of ``integer_product``."""
-    sums = sum_product(a, b, a_zero_point, b_zero_point, b_transposed)
+    """The float32 [..., m, n] of sum * scale, operands and order of axes as those of ``integer_product``."""
+    sums = sum_product(a, b, a_zero_point, b_zero_point, a_perm, b_perm).transpose(y_perm)
     result: Floats = sums.astype(np.float32) * np.float32(scale)
     return result
 
 
-def sum_product(a: Codes, b: Codes, a_zero_point: int, b_zero_point: int, b_transposed: int) -> Sums:
-    """Exact sums [..., m, n]. Raises ModelError unless the shapes fit together: nothing is repeated."""
-    right = np.swapaxes(b, -1, -2) if b_transposed and b.ndim > 1 else b
-    fits = a.ndim > 1 and a.ndim == right.ndim and a.shape[:-2] == right.shape[:-2] and a.shape[-1] == right.shape[-2]
-    if not fits or a.shape[-1] > MAX_PRODUCT_TERMS:
+def check_orders(a_perm: Sequence[int], b_perm: Sequence[int], y_perm: Sequence[int]) -> None:
+    """Raises ModelError unless these are orders of the same two or more axes that keep neighbours in memory together.
+
+    The last axis of ``a`` is summed over, that of ``b`` is summed over or one of the result, that of the result is n.
+    """
+    rank = len(a_perm)
+    last = rank - 1
+    orders = all(sorted(perm) == list(range(rank)) for perm in (a_perm, b_perm, y_perm))
+    if rank < 2 or not orders or a_perm[-1] != last or y_perm[-1] != last or last not in b_perm[-2:]:
         raise ModelError(
-            f"a is {list(a.shape)} and b{' transposed' if b_transposed else ''} {list(b.shape)}, wanted [..., m, k] "
+            f"a_perm {list(a_perm)}, b_perm {list(b_perm)} and y_perm {list(y_perm)} are no orders of the same axes in "
+            "which the last axis of a stays the last, that of b one of the last two and that of y the last"
+        )
+
+
+def sum_product(
+    a: Codes, b: Codes, a_zero_point: int, b_zero_point: int, a_perm: Sequence[int], b_perm: Sequence[int]
+) -> Sums:
+    """Exact sums [..., m, n] of ``a`` [..., m, k] and ``b`` [..., k, n], once their axes are in these orders.
+
+    Raises ModelError unless the orders and the shapes fit together: nothing is repeated.
+    """
+    check_orders(a_perm, b_perm, range(len(a_perm)))
+    left, right = (x.transpose(perm) if x.ndim == len(perm) else x for x, perm in ((a, a_perm), (b, b_perm)))
+    fits = a.ndim == len(a_perm) and left.shape[:-2] == right.shape[:-2] and left.shape[-1] == right.shape[-2]
+    if not fits or left.shape[-1] > MAX_PRODUCT_TERMS:
+        raise ModelError(
+            f"a is {list(left.shape)} and b {list(right.shape)}, their axes in order, wanted [..., m, k] "
             f"and [..., k, n] with the same leading axes and k at most {MAX_PRODUCT_TERMS}"
         )
-    sums = (a.astype(np.float64) - a_zero_point) @ (right.astype(np.float64) - b_zero_point)  # exact: below 2^53
+    sums = (left.astype(np.float64) - a_zero_point) @ (right.astype(np.float64) - b_zero_point)  # exact: below 2^53
     return sums.astype(np.int64)
 
 

@@ -13,21 +13,26 @@ ZERO_POINTS = ("a_zero_point", "b_zero_point")
 
 
 def product_may_round(a: Array, attributes: Mapping[str, Any]) -> bool:
-    """Whether a sum of products with the codes ``a`` [..., m, k] may go beyond what float32 holds exactly."""
+    """Whether a sum of products with the codes ``a`` [..., k] may go beyond what float32 holds exactly."""
     origin_a, origin_b = (int(attributes[name]) for name in ZERO_POINTS)
     return largest_product_sum(a.shape[-1], origin_a, origin_b, attributes.get("a_bits", 8)) > EXACT_SUM
 
 
 def bounded_product(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
-    """The sums [..., m, n], and what they may differ by: by uncertain codes, and by rounding beyond 2^24."""
-    a, b = operands
+    """The sums, their axes in the order of the result, and what they may differ by.
+
+    By uncertain codes, and by rounding beyond 2^24.
+    """
     origin_a, origin_b = (int(attributes[name]) for name in ZERO_POINTS)
-    sums = sum_product(a.value, b.value, origin_a, origin_b, attributes["b_transposed"])
+    a, b = operands
+    sums = sum_product(a.value, b.value, origin_a, origin_b, attributes["a_perm"], attributes["b_perm"])
+    a, b = _in_order(a, attributes["a_perm"]), _in_order(b, attributes["b_perm"])
     sizes_a, sizes_b = np.abs(a.value.astype(np.float64) - origin_a), np.abs(b.value.astype(np.float64) - origin_b)
-    error_b, sizes_b = (
-        np.swapaxes(array, -1, -2) if attributes["b_transposed"] else array for array in (b.error, sizes_b)
-    )
-    error = a.error @ (sizes_b + error_b) + sizes_a @ error_b
-    reach = (sizes_a + a.error) @ (sizes_b + error_b)
+    error = a.error @ (sizes_b + b.error) + sizes_a @ b.error
+    reach = (sizes_a + a.error) @ (sizes_b + b.error)
     rounding = np.where(reach > EXACT_SUM, gamma(a.value.shape[-1] + 1) * reach, 0.0)
-    return Bounded(sums.astype(np.float64), error + rounding)
+    return _in_order(Bounded(sums.astype(np.float64), error + rounding), attributes["y_perm"])
+
+
+def _in_order(x: Bounded, perm: Sequence[int]) -> Bounded:
+    return Bounded(x.value.transpose(perm), x.error.transpose(perm))

@@ -58,8 +58,9 @@ def cases():
     yield ops.INTEGER_TABLE, [codes(6, 40), codes(256, seed=2)], {}
     product = {"a_zero_point": 3, "b_zero_point": 120, "scale": 0.002}
     a, b = codes(2, 5, 9), codes(2, 6, 9, seed=1)
-    yield "IntegerProduct", [a, b], product | {"b_transposed": 1, "bias": 128.25} | BOUNDS
-    yield "IntegerProductFloat", [a, b.swapaxes(1, 2)], product | {"b_transposed": 0}
+    plain, turned = (0, 1, 2), {"a_perm": (0, 1, 2), "b_perm": (0, 2, 1), "y_perm": (1, 0, 2)}
+    yield "IntegerProduct", [a, b], product | turned | {"bias": 128.25} | BOUNDS
+    yield "IntegerProductFloat", [a, b.swapaxes(1, 2)], product | {"a_perm": plain, "b_perm": plain, "y_perm": plain}
     x = np.random.default_rng(3).standard_normal((2, 3, 5, 6)).astype(np.float32)
     scale, bias = np.array([30.5, -40, 90], np.float32), np.array([128, 100.25, 90], np.float32)
     yield ops.QUANTIZE_INPUT, [x, scale, bias], BOUNDS
@@ -157,7 +158,8 @@ def test_sums_beyond_2_to_24_are_not_certain():
 def test_a_product_of_sums_beyond_2_to_24_is_not_certain():
     a, b = np.full((2, 1000), 251, np.uint8), np.full((1000, 3), 255, np.uint8)
     a[:, ::3], b[::7] = 255, 3
-    attributes = {"a_zero_point": 0, "b_zero_point": 0, "b_transposed": 0, "scale": 0.3}
+    attributes = {"a_zero_point": 0, "b_zero_point": 0, "scale": 0.3}
+    attributes |= {"a_perm": (0, 1), "b_perm": (0, 1), "y_perm": (0, 1)}
     wanted = apply_bounded("IntegerProductFloat", [exact(a), exact(b)], attributes)
     assert wanted.error.all()
     sums = np.zeros((2, 3), np.float32)

@@ -1,6 +1,7 @@
 #include "base/integer_product.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checked_arithmetic.h"
 
@@ -15,53 +16,128 @@ std::string check_attribute(const char* name, const std::optional<int64_t>& foun
   return std::string(name) + " is " + std::to_string(*found) + wanted;
 }
 
+// Whether `perm` orders the axes of `rank`.
+bool is_order(const std::optional<Shape>& perm, size_t rank) {
+  if (!perm || perm->size() != rank) return false;
+  for (size_t axis = 0; axis < rank; ++axis)
+    if (std::count(perm->begin(), perm->end(), static_cast<int64_t>(axis)) != 1) return false;
+  return true;
+}
+
+std::string as_text_or_absent(const std::optional<Shape>& perm) { return perm ? as_text(*perm) : "absent"; }
+
+std::string check_orders(const IntegerProductClaim& claim) {
+  const size_t rank = claim.a_perm ? claim.a_perm->size() : 0;
+  const auto last = static_cast<int64_t>(rank) - 1;
+  if (rank >= 2 && rank <= kMaxAxes && is_order(claim.a_perm, rank) && is_order(claim.b_perm, rank) &&
+      is_order(claim.y_perm, rank) && claim.a_perm->back() == last && claim.y_perm->back() == last &&
+      (claim.b_perm->back() == last || claim.b_perm->end()[-2] == last))
+    return "";
+  return "a_perm " + as_text_or_absent(claim.a_perm) + ", b_perm " + as_text_or_absent(claim.b_perm) +
+         " and y_perm " + as_text_or_absent(claim.y_perm) + " are no orders of the same axes, 2 to " +
+         std::to_string(kMaxAxes) +
+         ", in which the last axis of a stays the last, that of b one of the last two and that of y the last";
+}
+
 std::string misfit(const char* name, const Operand& operand, const std::string& wanted) {
   return std::string(name) + " is " + as_text(operand) + ", wanted " + wanted;
 }
 
-// Whether all sizes, and that of the float32 result, are such that nothing overflows.
-bool fits(const Shape& y_shape, ProductSizes* sizes) {
+// Whether all sizes of the product, and that of the float32 result, are such that nothing overflows.
+bool fits(const Shape& product, ProductSizes* sizes) {
   size_t elements = 0, bytes = 0;
-  return checked_product(y_shape.data(), y_shape.size() - 2, &sizes->matrices) &&
-         checked_product(y_shape.data(), y_shape.size(), &elements) &&
-         checked_multiply(elements, sizeof(float), &bytes) && y_shape.end()[-1] <= kMaxSize &&
-         y_shape.end()[-2] <= kMaxSize;
+  return checked_product(product.data(), product.size() - 2, &sizes->matrices) &&
+         checked_product(product.data(), product.size(), &elements) &&
+         checked_multiply(elements, sizeof(float), &bytes) && product.end()[-1] <= kMaxSize &&
+         product.end()[-2] <= kMaxSize;
+}
+
+Shape in_order(const Shape& shape, const Shape& perm) {
+  Shape ordered;
+  for (int64_t axis : perm) ordered.push_back(shape[static_cast<size_t>(axis)]);
+  return ordered;
+}
+
+// Strides of the axes of a tensor of `shape`, none of which is so large that they overflow unless it is
+// empty.
+std::vector<size_t> strides_of(const Shape& shape) {
+  std::vector<size_t> strides(shape.size(), 1);
+  for (size_t axis = shape.size() - 1; axis > 0; --axis)
+    strides[axis - 1] = strides[axis] * static_cast<size_t>(shape[axis]);
+  return strides;
+}
+
+MatrixStrides split(std::vector<size_t> strides) {
+  const size_t column = strides.back(), row = strides.end()[-2];
+  strides.resize(strides.size() - 2);
+  return {std::move(strides), row, column};
+}
+
+// Of the axes as the product reads them.
+MatrixStrides strides_before(const Shape& shape, const Shape& perm) {
+  const std::vector<size_t> strides = strides_of(shape);
+  std::vector<size_t> ordered;
+  for (int64_t axis : perm) ordered.push_back(strides[static_cast<size_t>(axis)]);
+  return split(std::move(ordered));
+}
+
+// Of the axes as the product writes them, where they become `y_shape`.
+MatrixStrides strides_behind(const Shape& y_shape, const Shape& perm) {
+  const std::vector<size_t> strides = strides_of(y_shape);
+  std::vector<size_t> ordered(perm.size());
+  for (size_t axis = 0; axis < perm.size(); ++axis) ordered[static_cast<size_t>(perm[axis])] = strides[axis];
+  return split(std::move(ordered));
 }
 
 }  // namespace
 
+size_t offset_of_matrix(const ProductSizes& sizes, const MatrixStrides& strides, size_t matrix) {
+  size_t offset = 0;
+  for (size_t axis = sizes.leading.size(); axis > 0; --axis) {
+    offset += matrix % sizes.leading[axis - 1] * strides.leading[axis - 1];
+    matrix /= sizes.leading[axis - 1];
+  }
+  return offset;
+}
+
 std::string check_integer_product(const IntegerProductClaim& claim, ProductCodes* codes) {
   std::string wrong = check_attribute("a_zero_point", claim.a_zero_point, 0, 255);
   if (wrong.empty()) wrong = check_attribute("b_zero_point", claim.b_zero_point, 0, 255);
-  if (wrong.empty()) wrong = check_attribute("b_transposed", claim.b_transposed, 0, 1);
   if (wrong.empty() && claim.a_bits) wrong = check_attribute("a_bits", claim.a_bits, 1, 8);
+  if (wrong.empty()) wrong = check_orders(claim);
   if (!wrong.empty()) return wrong;
   *codes = {static_cast<uint8_t>(*claim.a_zero_point), static_cast<uint8_t>(*claim.b_zero_point),
-            *claim.b_transposed == 1};
+            *claim.a_perm, *claim.b_perm, *claim.y_perm};
   return "";
 }
 
-std::string check_product_operands(const Operand& a, const Operand& b, bool b_transposed, ProductSizes* sizes,
-                                   Shape* y_shape) {
-  const size_t rank = a.shape.size();
-  if (a.type != ElementType::uint8 || rank < 2) return misfit("a", a, "uint8 [..., m, k]");
-  const int64_t k = a.shape[rank - 1];
+std::string check_product_operands(const Operand& a, const Operand& b, const ProductCodes& codes,
+                                   ProductSizes* sizes, Shape* y_shape) {
+  const size_t rank = codes.a_perm.size();
+  const std::string axes = "uint8 of " + std::to_string(rank) + " axes";
+  if (a.type != ElementType::uint8 || a.shape.size() != rank) return misfit("a", a, axes);
+  if (b.type != ElementType::uint8 || b.shape.size() != rank) return misfit("b", b, axes);
+  const Shape left = in_order(a.shape, codes.a_perm), right = in_order(b.shape, codes.b_perm);
+  const int64_t k = left.back();
   if (k > static_cast<int64_t>(kMaxProductTerms))
     return misfit("a", a,
                   "a last axis of at most " + std::to_string(kMaxProductTerms) + ": sums must fit int32");
-  Shape leading(a.shape.begin(), a.shape.end() - 2);
-  const size_t inner = rank - (b_transposed ? 1 : 2), outer = rank - (b_transposed ? 2 : 1);
-  if (b.type != ElementType::uint8 || b.shape.size() != rank || b.shape[inner] != k ||
-      !std::equal(leading.begin(), leading.end(), b.shape.begin()))
+  if (right.end()[-2] != k || !std::equal(left.begin(), left.end() - 2, right.begin()))
     return misfit("b", b,
-                  std::string("uint8 ") + (b_transposed ? "[..., n, k]" : "[..., k, n]") +
-                      " for a, which is " + as_text(a.shape) + ": the same leading axes and k");
-  *y_shape = leading;
-  y_shape->insert(y_shape->end(), {a.shape[rank - 2], b.shape[outer]});
-  if (!fits(*y_shape, sizes)) return "the output would be " + as_text(*y_shape) + ": too large";
-  sizes->m = static_cast<size_t>(a.shape[rank - 2]);
-  sizes->n = static_cast<size_t>(b.shape[outer]);
+                  "axes that are " + as_text(right) +
+                      " in their order to be [..., k, n] for a [..., m, k], which is " + as_text(left) +
+                      ": the same leading axes and k");
+  Shape product = left;
+  product.back() = right.back();
+  if (!fits(product, sizes)) return "the output would be " + as_text(product) + ": too large";
+  *y_shape = in_order(product, codes.y_perm);
+  sizes->leading.assign(left.begin(), left.end() - 2);
+  sizes->m = static_cast<size_t>(left.end()[-2]);
+  sizes->n = static_cast<size_t>(right.back());
   sizes->k = static_cast<size_t>(k);
+  sizes->a = strides_before(a.shape, codes.a_perm);
+  sizes->b = strides_before(b.shape, codes.b_perm);
+  sizes->y = strides_behind(*y_shape, codes.y_perm);
   return "";
 }
 

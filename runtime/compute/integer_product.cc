@@ -93,11 +93,9 @@ class Multiplication {
   // Packs b, and makes the parts of sums that belong to outputs.
   void prepare(const Part& part, int8_t* panel) const {
     BlockOperands& block = *operands(panel);
-    const uint8_t* const b = b_ + part.matrix * sizes_.n * sizes_.k;
-    const CodesToPack source =
-        product_.codes.b_transposed
-            ? CodesToPack{b + part.first_output * sizes_.k, part.outputs, sizes_.k, sizes_.k, 1}
-            : CodesToPack{b + part.first_output, part.outputs, sizes_.k, 1, sizes_.n};
+    const uint8_t* const b = b_ + offset_of_matrix(sizes_, sizes_.b, part.matrix);
+    const CodesToPack source = {b + part.first_output * sizes_.b.column, part.outputs, sizes_.k,
+                                sizes_.b.column, sizes_.b.row};
     product_.pack.run(source, panel, block.sums);
     const int32_t all_of_zero_point = static_cast<int32_t>(sizes_.k) * (product_.codes.b_zero_point - 128);
     for (size_t i = 0; i < kBlockOutputs; ++i) {
@@ -111,14 +109,16 @@ class Multiplication {
   void multiply(const Part& part, int8_t* panel) const {
     auto* const starts = reinterpret_cast<int32_t*>(operands(panel) + 1);
     const size_t offset = 0;
-    const RowsToSum source = {a_ + (part.matrix * sizes_.m + part.first_row) * sizes_.k, part.rows, sizes_.k,
-                              sizes_.k};
+    const uint8_t* const a = a_ + offset_of_matrix(sizes_, sizes_.a, part.matrix);
+    const RowsToSum source = {a + part.first_row * sizes_.a.row, part.rows, sizes_.k, sizes_.a.row};
     const int32_t factor = 128 - product_.codes.b_zero_point;
     if (factor != 0) product_.sum_rows.run(source, factor, starts);
+    const bool is_copied = copy_bytes_ > 0;
     const uint8_t* const rows =
-        copy_bytes_ == 0 ? source.x : copy_rows(source, reinterpret_cast<uint8_t*>(starts) + start_bytes_);
+        is_copied ? copy_rows(source, reinterpret_cast<uint8_t*>(starts) + start_bytes_) : source.x;
     product_.multiply.run(panel, divide_up(part.outputs, kLanes),
-                          {rows, part.rows, columns_, &offset, 1, columns_, factor == 0 ? nullptr : starts},
+                          {rows, part.rows, is_copied ? columns_ : source.stride, &offset, 1, columns_,
+                           factor == 0 ? nullptr : starts},
                           results_of(part, *operands(panel)));
   }
 
@@ -132,11 +132,12 @@ class Multiplication {
   }
 
   IntegerResults results_of(const Part& part, const BlockOperands& block) const {
-    const size_t at = (part.matrix * sizes_.m + part.first_row) * sizes_.n + part.first_output;
+    const size_t at =
+        offset_of_matrix(sizes_, sizes_.y, part.matrix) + part.first_row * sizes_.y.row + part.first_output;
     const float largest = static_cast<float>(sizes_.k) * 65025.0f * std::abs(product_.scale);
     return {static_cast<uint8_t*>(y_) + at * (product_.is_float ? sizeof(float) : 1),
             product_.is_float,
-            sizes_.n,
+            sizes_.y.row,
             part.outputs,
             block.start,
             block.scale,

@@ -34,7 +34,7 @@ class IntegerProductOperator {
     const Operand a = call.input(0), b = call.input(1);
     ProductSizes sizes;
     Shape y_shape;
-    refuse_if(check_product_operands(a, b, product_.codes.b_transposed, &sizes, &y_shape));
+    refuse_if(check_product_operands(a, b, product_.codes, &sizes, &y_shape));
     void* const y = call.output(y_shape);
     multiply_codes(product_, sizes, static_cast<const uint8_t*>(a.data), static_cast<const uint8_t*>(b.data),
                    y, call.parallel());

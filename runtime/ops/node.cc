@@ -161,8 +161,8 @@ IntegerWeightClaim Node::integer_weight_claim() const {
 }
 
 IntegerProductClaim Node::integer_product_claim() const {
-  return {attribute("a_zero_point"), attribute("b_zero_point"), attribute("b_transposed"),
-          attribute("a_bits")};
+  return {attribute("a_zero_point"), attribute("b_zero_point"), attribute("a_bits"),
+          attribute_array("a_perm"), attribute_array("b_perm"), attribute_array("y_perm")};
 }
 
 const uint8_t* Node::table(size_t input) const {

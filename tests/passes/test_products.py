@@ -109,24 +109,13 @@ def test_attributes_and_shapes_of_attention():
     model = lowered_network("attention")
     scores, mixed = products(model).values()
     assert (scores.op_type, mixed.op_type) == ("IntegerProductFloat", "IntegerProduct")
-    assert [node.attributes["b_transposed"].as_int() for node in (scores, mixed)] == [1, 0]
     assert [node.attributes["k"].as_int() for node in (scores, mixed)] == [4, 10]
     assert mixed.attributes["a_zero_point"].as_int() == 0  # a softmax gives nothing below zero
-    assert [value.shape.dims[1:] for value in scores.inputs] == [(3, 10, 4), (3, 10, 4)]
+    assert [value.shape.dims[1:] for value in scores.inputs] == [(3, 10, 4), (3, 4, 10)]
+    for node in (scores, mixed):  # transposes stay before and behind, until FuseTransposes
+        assert [tuple(node.attributes[name].as_ints()) for name in ("a_perm", "b_perm", "y_perm")] == [(0, 1, 2, 3)] * 3
     assert scores.outputs[0].name.startswith("div")  # the constant went into its scale
     Verify()(lowered_network("attention"))
-
-
-def test_a_transpose_of_both_last_axes_is_left_to_the_operator():
-    """What is left of it moves whole rows; where nothing is left, there is none."""
-    network = Network((10, 12))
-    a, b = (network.add("Relu", [network.matmul("x", (12, 12), name)]) for name in "ab")
-    scores = network.add("MatMul", [a, network.add("Transpose", [b], perm=[0, 2, 1])])
-    network.gives(network.add("Softmax", [scores]), network.matmul(scores, (10, 4), "c"))
-    model = lowered(quantized(network))
-    [product] = products(model).values()
-    assert product.attributes["b_transposed"].as_int() == 1
-    assert product.inputs[1].producer().op_type == "IntegerMatMul"
 
 
 def test_codes_of_fewer_bits_are_told():
@@ -157,7 +146,8 @@ def test_the_kept_outputs_are_near_those_of_the_float_model(name):
     [
         ("a_zero_point", 256, "a_zero_point is 256, wanted 0 to 255"),
         ("b_zero_point", None, "b_zero_point is -1"),
-        ("b_transposed", 2, "b_transposed is 2, wanted 0 to 1"),
+        ("b_perm", (0, 1, 3, 3), r"b_perm \[0, 1, 3, 3\] and y_perm .* are no orders of the same axes"),
+        ("a_perm", None, "a_perm .* are no orders"),
         ("a_bits", 9, "a_bits is 9"),
         ("scale", np.inf, "scale is inf"),
         ("bias", None, "bias is nan, wanted a finite float"),

@@ -76,11 +76,11 @@ int64_t code_at(const uint8_t* codes, size_t at, uint8_t zero_point) {
 int64_t sum_at(const ProductCodes& codes, const ProductSizes& sizes, const uint8_t* a, const uint8_t* b,
                size_t matrix, size_t row, size_t column) {
   int64_t sum = 0;
-  for (size_t t = 0; t < sizes.k; ++t) {
-    const size_t in_b = codes.b_transposed ? column * sizes.k + t : t * sizes.n + column;
-    sum += code_at(a, (matrix * sizes.m + row) * sizes.k + t, codes.a_zero_point) *
-           code_at(b, matrix * sizes.k * sizes.n + in_b, codes.b_zero_point);
-  }
+  const size_t in_a = offset_of_matrix(sizes, sizes.a, matrix) + row * sizes.a.row;
+  const size_t in_b = offset_of_matrix(sizes, sizes.b, matrix) + column * sizes.b.column;
+  for (size_t t = 0; t < sizes.k; ++t)
+    sum += code_at(a, in_a + t * sizes.a.column, codes.a_zero_point) *
+           code_at(b, in_b + t * sizes.b.row, codes.b_zero_point);
   return sum;
 }
 
@@ -89,24 +89,58 @@ void expect_product(const CodesProduct& product, const ProductSizes& sizes, cons
   for (size_t i = 0; i < sizes.matrices * sizes.m * sizes.n; ++i) {
     const int64_t sum =
         sum_at(product.codes, sizes, a, b, i / (sizes.m * sizes.n), i / sizes.n % sizes.m, i % sizes.n);
+    const size_t matrix = i / (sizes.m * sizes.n), row = i / sizes.n % sizes.m, column = i % sizes.n;
+    const size_t at = offset_of_matrix(sizes, sizes.y, matrix) + row * sizes.y.row + column * sizes.y.column;
     const float scaled = static_cast<float>(sum) * product.scale;
     const float value = product.is_float ? scaled : scaled + product.bias;
     float found;
     if (product.is_float) {
-      std::memcpy(&found, y + i * sizeof(float), sizeof(float));
+      std::memcpy(&found, y + at * sizeof(float), sizeof(float));
       expect(found == value, what);
     } else {
-      expect(y[i] == plain_code(value, product.range), what);
+      expect(y[at] == plain_code(value, product.range), what);
     }
   }
 }
 
-void check_product(Random& random, Isa isa, const ProductSizes& sizes, Flush flush) {
+// One of the orders of three axes in which a product of matrices can read or write.
+Shape any_of(Random& random, const std::vector<Shape>& orders) {
+  return orders[uniform(random, 0, orders.size() - 1)];
+}
+
+// The shape of a tensor that is `ordered` once its axes are in the order `perm`.
+Shape shape_before(const Shape& ordered, const Shape& perm) {
+  Shape shape(perm.size());
+  for (size_t axis = 0; axis < perm.size(); ++axis) shape[static_cast<size_t>(perm[axis])] = ordered[axis];
+  return shape;
+}
+
+Operand codes_of_shape(const Shape& shape) { return {false, ElementType::uint8, shape, nullptr}; }
+
+struct Size {
+  int64_t matrices, m, n, k;
+};
+
+ProductSizes sizes_of(const Size& size, const ProductCodes& codes) {
+  const Shape a = shape_before({size.matrices, size.m, size.k}, codes.a_perm);
+  const Shape b = shape_before({size.matrices, size.k, size.n}, codes.b_perm);
+  ProductSizes sizes;
+  Shape y_shape;
+  const std::string wrong =
+      check_product_operands(codes_of_shape(a), codes_of_shape(b), codes, &sizes, &y_shape);
+  expect(wrong.empty(), wrong);
+  return sizes;
+}
+
+void check_product(Random& random, Isa isa, const Size& size, Flush flush) {
   CodesProduct product;
   const auto zero_point = [&] {
     return static_cast<uint8_t>(uniform(random, 0, 2) == 0 ? 128 : uniform(random, 0, 255));
   };
-  product.codes = {zero_point(), zero_point(), uniform(random, 0, 1) == 1};
+  const std::vector<Shape> last_stays = {{0, 1, 2}, {1, 0, 2}};
+  product.codes = {zero_point(), zero_point(), any_of(random, last_stays),
+                   any_of(random, {{0, 1, 2}, {1, 0, 2}, {0, 2, 1}, {1, 2, 0}}), any_of(random, last_stays)};
+  const ProductSizes sizes = sizes_of(size, product.codes);
   product.is_float = uniform(random, 0, 2) == 0;
   product.scale = uniform(random, 0, 4) == 0 ? 1e30f : 0.0011f;
   if (!product.is_float) product.bias = 120.25f, product.range = {3, 250};
@@ -126,35 +160,65 @@ void check_product(Random& random, Isa isa, const ProductSizes& sizes, Flush flu
 
 void check_products(Isa isa) {
   Random random(3);
-  const ProductSizes kSizes[] = {{3, 20, 20, 64}, {2, 7, 130, 9}, {1, 1100, 17, 5},
-                                 {2, 1, 1, 1},    {1, 3, 70, 0},  {0, 3, 4, 5},
-                                 {2, 0, 4, 5},    {2, 3, 0, 5},   {7, 5, 5, 62}};
-  for (const ProductSizes& sizes : kSizes)
+  const Size kSizes[] = {{3, 20, 20, 64}, {2, 7, 130, 9}, {1, 1100, 17, 5}, {2, 1, 1, 1}, {1, 3, 70, 0},
+                         {0, 3, 4, 5},    {2, 0, 4, 5},   {2, 3, 0, 5},     {7, 5, 5, 62}};
+  for (const Size& size : kSizes)
     for (Flush flush : kFlushes)
-      for (int repeat = 0; repeat < 4; ++repeat) check_product(random, isa, sizes, flush);
+      for (int repeat = 0; repeat < 4; ++repeat) check_product(random, isa, size, flush);
 }
 
-std::string refusal_of(const Shape& a, const Shape& b, bool b_transposed) {
+std::string refusal_of(const Shape& a, const Shape& b, const Shape& b_perm) {
+  ProductSizes sizes;
+  Shape y_shape, as_they_are;
+  for (size_t axis = 0; axis < b_perm.size(); ++axis) as_they_are.push_back(static_cast<int64_t>(axis));
+  ++checked;
+  return check_product_operands(codes_of_shape(a), codes_of_shape(b),
+                                {0, 0, as_they_are, b_perm, as_they_are}, &sizes, &y_shape);
+}
+
+std::string refusal_of_orders(const Shape& a, const Shape& b, const Shape& y) {
+  ProductCodes codes;
+  ++checked;
+  return check_integer_product({0, 0, {}, a, b, y}, &codes);
+}
+
+// What heads and positions of attention come as, and where their product goes.
+void check_attention() {
   ProductSizes sizes;
   Shape y_shape;
+  const ProductCodes codes = {0, 0, {0, 2, 1, 3}, {0, 2, 3, 1}, {0, 2, 1, 3}};
+  const Operand query = codes_of_shape({2, 128, 6, 64}), key = codes_of_shape({2, 100, 6, 64});
+  expect(check_product_operands(query, key, codes, &sizes, &y_shape).empty(), "attention was refused");
+  expect(y_shape == Shape{2, 128, 6, 100}, "the product of attention has the shape " + as_text(y_shape));
+  expect(sizes.matrices == 12 && sizes.m == 128 && sizes.n == 100 && sizes.k == 64, "sizes of attention");
+  expect(offset_of_matrix(sizes, sizes.a, 8) == 128 * 6 * 64 + 2 * 64 && sizes.a.row == 6 * 64,
+         "its queries");
+  expect(offset_of_matrix(sizes, sizes.y, 8) == 128 * 6 * 100 + 2 * 100 && sizes.y.row == 600, "its results");
   ++checked;
-  return check_product_operands({false, ElementType::uint8, a, nullptr},
-                                {false, ElementType::uint8, b, nullptr}, b_transposed, &sizes, &y_shape);
 }
 
 void check_refusals() {
-  expect(refusal_of({2, 3, 4}, {2, 4, 5}, false).empty(), "a valid product was refused");
-  expect(refusal_of({2, 3, 4}, {2, 5, 4}, true).empty(), "a valid transposed product was refused");
-  expect_contains(refusal_of({4}, {4}, false), "a is uint8 [4], wanted uint8 [..., m, k]");
-  expect_contains(refusal_of({}, {}, false), "a is uint8 []");
-  expect_contains(refusal_of({3, 4}, {}, false), "b is uint8 []");
-  expect_contains(refusal_of({3, 4}, {5, 4}, false), "wanted uint8 [..., k, n] for a, which is [3, 4]");
-  expect_contains(refusal_of({2, 3, 4}, {1, 4, 5}, false), "the same leading axes");
-  expect_contains(refusal_of({1, 32769}, {32769, 1}, false), "at most 32768");
-  const int64_t huge = int64_t{1} << 31;
-  expect_contains(refusal_of({huge, 0}, {0, 1}, false), "too large");
-  expect_contains(refusal_of({1 << 30, 1 << 30, 1 << 30, 0}, {1 << 30, 1 << 30, 0, 1 << 30}, false),
-                  "too large");
+  expect(refusal_of({2, 3, 4}, {2, 4, 5}, {0, 1, 2}).empty(), "a valid product was refused");
+  expect(refusal_of({2, 3, 4}, {2, 5, 4}, {0, 2, 1}).empty(), "a valid transposed product was refused");
+  expect_contains(refusal_of({4}, {4, 4}, {0, 1}), "a is uint8 [4], wanted uint8 of 2 axes");
+  expect_contains(refusal_of({3, 4}, {}, {0, 1}), "b is uint8 []");
+  expect_contains(refusal_of({3, 4}, {5, 4}, {0, 1}),
+                  "wanted axes that are [5, 4] in their order to be [..., k, n]");
+  expect_contains(refusal_of({2, 3, 4}, {1, 4, 5}, {0, 1, 2}), "the same leading axes");
+  expect_contains(refusal_of({1, 32769}, {32769, 1}, {0, 1}), "at most 32768");
+  const int64_t huge = int64_t{1} << 31, large = int64_t{1} << 30;
+  expect_contains(refusal_of({huge, 0}, {0, 1}, {0, 1}), "too large");
+  expect_contains(refusal_of({large, large, large, 0}, {large, large, 0, large}, {0, 1, 2, 3}), "too large");
+  expect(refusal_of_orders({0, 1}, {1, 0}, {0, 1}).empty(), "valid orders were refused");
+  const char* const kWrong = "are no orders of the same axes";
+  expect_contains(refusal_of_orders({0}, {0}, {0}), kWrong);
+  expect_contains(refusal_of_orders({}, {}, {}), kWrong);
+  expect_contains(refusal_of_orders({1, 0}, {0, 1}, {0, 1}), kWrong);
+  expect_contains(refusal_of_orders({0, 1}, {0, 1}, {1, 0}), kWrong);
+  expect_contains(refusal_of_orders({0, 1, 2}, {2, 1, 0}, {0, 1, 2}), kWrong);
+  expect_contains(refusal_of_orders({0, 1}, {0, 1, 2}, {0, 1}), kWrong);
+  expect_contains(refusal_of_orders({0, 1}, {1, 1}, {0, 1}), kWrong);
+  expect_contains(refusal_of_orders({-1, 1}, {0, 1}, {0, 1}), kWrong);
 }
 
 }  // namespace
@@ -165,6 +229,7 @@ int main() {
 #define QC_ROW_SUMS(isa, name) check_row_sums(#name, Isa::isa, name);
 #include "kernels/row_sums/kernels.inc"
   for (Isa isa : available_isas()) check_products(isa);
+  check_attention();
   check_refusals();
   return result(checked);
 }

@@ -17,6 +17,12 @@ Array = npt.NDArray[Any]
 CODES = {"bias": 131.5, "y_min": 3, "y_max": 250}
 
 
+def orders(rank: int, b_transposed: bool = False) -> dict[str, tuple[int, ...]]:
+    """Orders that leave all axes as they are, but perhaps the last two of b."""
+    same = tuple(range(rank))
+    return {"a_perm": same, "b_perm": (*same[:-2], rank - 1, rank - 2) if b_transposed else same, "y_perm": same}
+
+
 @pytest.fixture(params=runtime.runtime_info().isas)
 def isa(request, monkeypatch):
     monkeypatch.setenv("QCOMPILE_FORCE_ISA", request.param)
@@ -76,8 +82,23 @@ def test_equals_numpy(isa, b_transposed, leading, m, n, k, a_zero_point, b_zero_
     b_shape = (*leading, n, k) if b_transposed else (*leading, k, n)
     feeds = {"a": codes(random, *leading, m, k), "b": codes(random, *b_shape)}
     scale = 60 / (75 * 75 * max(1, k) ** 0.5)
-    zero_points = {"a_zero_point": a_zero_point, "b_zero_point": b_zero_point, "b_transposed": b_transposed}
-    assert_equal(feeds, **zero_points, scale=scale)
+    zero_points = {"a_zero_point": a_zero_point, "b_zero_point": b_zero_point}
+    assert_equal(feeds, **zero_points, **orders(len(b_shape), bool(b_transposed)), scale=scale)
+
+
+@pytest.mark.parametrize("b_perm", [(0, 2, 1, 3), (0, 2, 3, 1), (1, 0, 2, 3), (2, 1, 3, 0)])
+@pytest.mark.parametrize("y_perm", [(0, 2, 1, 3), (1, 2, 0, 3), (0, 1, 2, 3)])
+@pytest.mark.parametrize("k", [16, 9])
+def test_any_order_of_heads_and_positions(isa, b_perm, y_perm, k):
+    random = np.random.default_rng([*b_perm, *y_perm, k])
+    leading, m, n, a_perm = (2, 3), 21, 70, (0, 2, 1, 3)
+    a, b = codes(random, *leading, m, k), codes(random, *leading, k, n)
+    feeds = {
+        "a": np.ascontiguousarray(a.transpose(np.argsort(a_perm))),
+        "b": np.ascontiguousarray(b.transpose(np.argsort(b_perm))),
+    }
+    perms = {"a_perm": a_perm, "b_perm": b_perm, "y_perm": y_perm}
+    assert_equal(feeds, a_zero_point=7, b_zero_point=100, **perms, scale=0.003)
 
 
 @pytest.mark.parametrize("b_transposed", [0, 1])
@@ -89,8 +110,8 @@ def test_the_largest_sums_are_exact(isa, b_transposed, a_zero_point, b_zero_poin
         for right in (0, 255):
             a, b = np.full((3, 32768), left, np.uint8), np.full((32768, 18), right, np.uint8)
             feeds = {"a": a, "b": np.ascontiguousarray(b.T) if b_transposed else b}
-            zero_points = {"a_zero_point": a_zero_point, "b_zero_point": b_zero_point, "b_transposed": b_transposed}
-            packed = model("IntegerProductFloat", **zero_points, scale=1.0)
+            zero_points = {"a_zero_point": a_zero_point, "b_zero_point": b_zero_point}
+            packed = model("IntegerProductFloat", **zero_points, **orders(2, bool(b_transposed)), scale=1.0)
             [found] = runtime.session(packed).run(None, feeds)
             assert (found == np.float32((left - a_zero_point) * (right - b_zero_point) * 32768)).all()
 
@@ -100,7 +121,7 @@ def test_the_largest_sums_are_exact(isa, b_transposed, a_zero_point, b_zero_poin
 )
 def test_awkward_scales(isa, scale, bias):
     random = np.random.default_rng(0)
-    attributes = {"a_zero_point": 100, "b_zero_point": 90, "b_transposed": 0, "scale": scale}
+    attributes = {"a_zero_point": 100, "b_zero_point": 90, **orders(2), "scale": scale}
     own = {"bias": bias, "y_min": 2, "y_max": 254}
     for a, b in ((codes(random, 20, 12), codes(random, 12, 37)), (np.full((2, 3), 100, np.uint8), codes(random, 3, 5))):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -111,14 +132,18 @@ def test_awkward_scales(isa, scale, bias):
             assert found.tobytes() == expected.tobytes()  # also the sign of zero
 
 
-PRODUCT = {"a_zero_point": 1, "b_zero_point": 2, "b_transposed": 0, "scale": 0.5, **CODES}
+PRODUCT = {"a_zero_point": 1, "b_zero_point": 2, **orders(2), "scale": 0.5, **CODES}
 BROKEN = [
-    *(({key: None}, f"attribute {key} is missing") for key in PRODUCT),
+    *(({key: None}, f"attribute {key} is missing") for key in PRODUCT if "perm" not in key),
+    *(({key: None}, f"{key} absent") for key in orders(2)),
     ({"a_zero_point": -1}, "a_zero_point is -1, wanted an int from 0 to 255"),
     ({"b_zero_point": 256}, "b_zero_point is 256"),
     ({"b_zero_point": 2**32}, "b_zero_point is 4294967296"),
-    ({"b_transposed": 2}, "b_transposed is 2, wanted an int from 0 to 1"),
-    ({"b_transposed": -(2**40)}, "b_transposed is -"),
+    ({"a_perm": (1, 0)}, r"a_perm .1, 0., b_perm .0, 1. and y_perm .0, 1. are no orders of the same axes, 2 to 8"),
+    ({"b_perm": (0, 0)}, "are no orders"),
+    ({"b_perm": (0, 2**40)}, "are no orders"),
+    ({"y_perm": (0,)}, "are no orders"),
+    ({key: tuple(range(9)) for key in orders(2)}, "are no orders"),
     ({"a_bits": 0}, "a_bits is 0, wanted an int from 1 to 8"),
     ({"a_bits": 9}, "a_bits is 9"),
     ({"scale": float("nan")}, "attribute scale is not finite"),
@@ -137,19 +162,14 @@ def test_broken_node_is_an_error_that_names_it(changes, message):
 def test_the_unbroken_nodes_load():
     runtime.session(model("IntegerProduct", **PRODUCT))
     runtime.session(model("IntegerProduct", **PRODUCT, a_bits=8, k=7))
-    runtime.session(model("IntegerProductFloat", **{key: PRODUCT[key] for key in list(PRODUCT)[:4]}))
+    runtime.session(model("IntegerProductFloat", **{key: PRODUCT[key] for key in list(PRODUCT)[:6]}))
 
 
 REFUSED = [
-    ((3,), (3,), 0, r"a is uint8 .3., wanted uint8 .\.\.\., m, k."),
-    (
-        (2, 3),
-        (3,),
-        0,
-        r"b is uint8 .3., wanted uint8 .\.\.\., k, n. for a, which is .2, 3.: the same leading axes and k",
-    ),
-    ((2, 3), (4, 3), 0, "b is uint8 .4, 3."),
-    ((2, 3), (3, 4), 1, r"b is uint8 .3, 4., wanted uint8 .\.\.\., n, k."),
+    ((3,), (3, 3), 0, r"a is uint8 .3., wanted uint8 of 2 axes"),
+    ((2, 3), (3,), 0, r"b is uint8 .3., wanted uint8 of 2 axes"),
+    ((2, 3), (4, 3), 0, r"b is uint8 .4, 3., wanted axes that are .4, 3. in their order to be"),
+    ((2, 3), (3, 4), 1, r"in their order to be .\.\.\., k, n. for a .\.\.\., m, k., which is .2, 3.: the same"),
     ((2, 2, 3), (1, 3, 4), 0, "the same leading axes"),
     ((2, 2, 3), (3, 2, 4), 0, "the same leading axes"),
     ((1, 2, 3), (3, 4), 0, "b is uint8"),
@@ -159,6 +179,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("a", "b", "b_transposed", "message"), REFUSED)
 def test_operands_that_do_not_fit_are_refused(a, b, b_transposed, message):
-    session = runtime.session(model("IntegerProduct", **{**PRODUCT, "b_transposed": b_transposed}))
+    rank = max(len(a), 2)
+    session = runtime.session(model("IntegerProduct", **{**PRODUCT, **orders(rank, bool(b_transposed))}))
     with pytest.raises(Exception, match=f"layer: .*{message}"):
         session.run(None, {"a": np.zeros(a, np.uint8), "b": np.zeros(b, np.uint8)})
