@@ -55,7 +55,7 @@ def test_the_whole_network_becomes_integers(exported, tmp_path):
     name = onnx.load(exported).graph.input[0].name
     result = compile_file(exported, tmp_path / "p.onnx", integers=Integers(ArrayReader({name: x}, 10)))
     assert [layer.operator for layer in result.layers] == [
-        *("IntegerConv", "IntegerConv", "IntegerConv", "IntegerConvAdd", "IntegerConv"),
+        *("IntegerConv", "IntegerConv", "IntegerConvTable", "IntegerConvAdd", "IntegerConv"),
         *("IntegerMatMul", "IntegerMatMulFloat"),
     ]
     model = onnx.load(tmp_path / "p.onnx")
