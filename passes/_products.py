@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from qcompile.integer_product import MAX_PRODUCT_TERMS
+from qcompile.integer_product import MAX_PRODUCT_AXES, MAX_PRODUCT_TERMS
 from qcompile.passes._match import LeftAloneError, constant, is_standard, sole_reader
 
 
@@ -54,6 +54,8 @@ def check_product(node: ir.Node) -> None:
         raise LeftAloneError(
             f"it multiplies {a} by {b}: only matrices of the same leading axes are multiplied as integers"
         )
+    if len(a.dims) > MAX_PRODUCT_AXES:
+        raise LeftAloneError(f"it multiplies tensors of {len(a.dims)} axes, integers have at most {MAX_PRODUCT_AXES}")
     terms = a.dims[-1]
     if isinstance(terms, int) and terms > MAX_PRODUCT_TERMS:
         raise LeftAloneError(f"{terms} products in a sum, at most {MAX_PRODUCT_TERMS} fit int32")

@@ -13,6 +13,7 @@ from qcompile.integer_ops import Codes, Floats, Sums, to_codes
 INTEGER_PRODUCT = "IntegerProduct"
 INTEGER_PRODUCT_FLOAT = "IntegerProductFloat"
 INTEGER_PRODUCTS = frozenset([INTEGER_PRODUCT, INTEGER_PRODUCT_FLOAT])
+MAX_PRODUCT_AXES = 8
 MAX_PRODUCT_TERMS = 32768  # of a sum: 32768 * 255 * 255 is below 2^31
 
 
@@ -60,17 +61,23 @@ def integer_product_float(
 
 
 def check_orders(a_perm: Sequence[int], b_perm: Sequence[int], y_perm: Sequence[int]) -> None:
-    """Raises ModelError unless these are orders of the same two or more axes that keep neighbours in memory together.
+    """Raises ModelError unless these are orders of the same two to eight axes that keep neighbours in memory together.
 
     The last axis of ``a`` is summed over, that of ``b`` is summed over or one of the result, that of the result is n.
     """
     rank = len(a_perm)
     last = rank - 1
     orders = all(sorted(perm) == list(range(rank)) for perm in (a_perm, b_perm, y_perm))
-    if rank < 2 or not orders or a_perm[-1] != last or y_perm[-1] != last or last not in b_perm[-2:]:
+    if (
+        not 2 <= rank <= MAX_PRODUCT_AXES
+        or not orders
+        or a_perm[-1] != last
+        or y_perm[-1] != last
+        or last not in b_perm[-2:]
+    ):
         raise ModelError(
-            f"a_perm {list(a_perm)}, b_perm {list(b_perm)} and y_perm {list(y_perm)} are no orders of the same axes in "
-            "which the last axis of a stays the last, that of b one of the last two and that of y the last"
+            f"a_perm {list(a_perm)}, b_perm {list(b_perm)} and y_perm {list(y_perm)} are no orders of the same axes, 2 to "
+            f"{MAX_PRODUCT_AXES}, in which the last axis of a stays the last, that of b one of the last two and that of y the last"
         )
 
 

@@ -51,6 +51,7 @@ def test_orders_are_those_of_transposes():
         ((0, 1), (0, 1, 2), (0, 1)),
         ((0, 1), (1, 1), (0, 1)),
         ((-1, 1), (0, 1), (0, 1)),
+        (tuple(range(9)),) * 3,
     ],
 )
 def test_what_tears_neighbours_apart_is_no_order(a_perm, b_perm, y_perm):

@@ -40,6 +40,8 @@ FLOAT, DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
         ((4,), (4, 3), FLOAT, "the same leading axes"),
         ((4,), (4,), FLOAT, "the same leading axes"),
         ((2, 32769), (32769, 2), FLOAT, "32769 products in a sum, at most 32768 fit int32"),
+        ((*(1,) * 6, 5, 4), (*(1,) * 6, 4, 3), FLOAT, ""),
+        ((*(1,) * 7, 5, 4), (*(1,) * 7, 4, 3), FLOAT, "of 9 axes, integers have at most 8"),
         ((5, 4), (4, 3), DOUBLE, "no float32"),
         (None, (4, 3), FLOAT, "not known"),
     ],
