@@ -76,8 +76,9 @@ def check_orders(a_perm: Sequence[int], b_perm: Sequence[int], y_perm: Sequence[
         or last not in b_perm[-2:]
     ):
         raise ModelError(
-            f"a_perm {list(a_perm)}, b_perm {list(b_perm)} and y_perm {list(y_perm)} are no orders of the same axes, 2 to "
-            f"{MAX_PRODUCT_AXES}, in which the last axis of a stays the last, that of b one of the last two and that of y the last"
+            f"a_perm {list(a_perm)}, b_perm {list(b_perm)} and y_perm {list(y_perm)} are no orders of the same axes, "
+            f"2 to {MAX_PRODUCT_AXES}, in which the last axis of a stays the last, that of b one of the last two and "
+            "that of y the last"
         )
 
 
