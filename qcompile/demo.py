@@ -13,9 +13,9 @@ from qcompile.datasets import Dataset, load
 from qcompile.errors import QCompileError
 from qcompile.extras import require_training
 from qcompile.inference import error_percent
+from qcompile.kernel_choice import kernels_of
 from qcompile.loading import load_model
 from qcompile.report import report_file
-from qcompile.runtime import kernel_of
 from qcompile.verification import evaluate_in_chunks, verify_file
 
 RECIPES = {"one-bit": "digits-lc-k2", "mixed": "digits-lc-mixed"}
@@ -76,7 +76,7 @@ def _show(
     yield "\n".join(check.as_text() for check in checks)
     results.append(DemoResult(name, packed, all(check.passed for check in checks)))
     yield f"\n== {name}: what each layer costs =="
-    report = report_file(packed, against=reference, kernel_of=kernel_of)
+    report = report_file(packed, against=reference, kernels_of=kernels_of)
     (folder / f"{name}.report.json").write_text(report.as_json() + "\n")
     yield report.as_text()
     yield f"test error {error_percent(packed, dataset):.2f} % (float {error_percent(reference, dataset):.2f} %)"

@@ -17,6 +17,7 @@ import onnxruntime
 
 from qcompile import ops, runtime
 from qcompile.errors import QCompileError
+from qcompile.kernel_choice import kernels_of
 from qcompile.loading import load_model
 from qcompile.multiply_adds import multiply_adds
 
@@ -61,17 +62,23 @@ def time_layers(
     events = _profile(model, feeds, threads, seconds)
     for node, name in zip(nodes, names, strict=True):
         node.name = name
-    return layers_of(events, nodes)
+    kernels = kernels_of(model, {name: array.shape for name, array in feeds.items()})
+    return layers_of(events, nodes, kernels)
 
 
-def layers_of(events: Iterable[Event], nodes: Sequence[onnx.NodeProto]) -> tuple[LayerTime, ...]:
-    """The layers by the ``events`` of a profile, in which the name of ``nodes[i]`` is ``[i]``."""
+def layers_of(
+    events: Iterable[Event], nodes: Sequence[onnx.NodeProto], kernels: Mapping[str, str]
+) -> tuple[LayerTime, ...]:
+    """The layers by the ``events`` of a profile, in which the name of ``nodes[i]`` is ``[i]``.
+
+    ``kernels`` are ours by the first output of a node.
+    """
     runs: dict[tuple[str, str], list[Event]] = {}
     for event in _outermost(events):
         runs.setdefault((event["name"], event["args"].get("node_index", "")), []).append(event)
     medians = {key: _median_us(own) for key, own in runs.items()}
     total = sum(medians.values())
-    layers = [_layer(own[-1], medians[key], total, nodes) for key, own in runs.items()]
+    layers = [_layer(own[-1], medians[key], total, nodes, kernels) for key, own in runs.items()]
     ran = {number for name, _ in runs for number in _numbers(name)}
     alone = [node for number, node in enumerate(nodes) if number not in ran]
     return (*layers, *(LayerTime(node.op_type, node.name, None, 0.0, None, None, None) for node in alone))
@@ -124,7 +131,9 @@ def _numbers(name: str) -> list[int]:
     return [int(number) for number in re.findall(r"\[(\d+)\]", name)]
 
 
-def _layer(event: Event, time_us: float, total_us: float, nodes: Sequence[onnx.NodeProto]) -> LayerTime:
+def _layer(
+    event: Event, time_us: float, total_us: float, nodes: Sequence[onnx.NodeProto], kernels: Mapping[str, str]
+) -> LayerTime:
     """One row; ``event`` is any run of it."""
     label = event["name"].removesuffix(SUFFIX)
     matched = re.fullmatch(r"\[(\d+)\]", label)
@@ -138,7 +147,7 @@ def _layer(event: Event, time_us: float, total_us: float, nodes: Sequence[onnx.N
         share=time_us / total_us if total_us else 0.0,
         multiply_adds=operations,
         giga_operations=2 * operations / time_us / 1e3 if operations and time_us else None,
-        kernel=_kernel(node),
+        kernel=_kernel(node, kernels),
     )
 
 
@@ -161,7 +170,7 @@ def _weight_shape(node: onnx.NodeProto | None) -> Sequence[int] | None:
     return next((list(a.ints) for a in node.attribute if a.name == "weight_shape"), None)
 
 
-def _kernel(node: onnx.NodeProto | None) -> str | None:
+def _kernel(node: onnx.NodeProto | None, kernels: Mapping[str, str]) -> str | None:
     if node is None or node.domain != ops.DOMAIN:
         return STOCK
-    return runtime.kernel_of(node) if _weight_shape(node) else None
+    return kernels.get(node.output[0])

@@ -2,7 +2,7 @@
 
 import io
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ FLOAT_BITS = 32
 NAME_LENGTH = 60
 KINDS = ("indices", "codebook", "scale", "bias", "gaps", "values")
 Operands = dict[str, npt.NDArray[Any]]
-KernelOf = Callable[[onnx.NodeProto], str]
+KernelsOf = Callable[[onnx.ModelProto], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ def report_file(
     path: str | pathlib.Path,
     *,
     against: str | pathlib.Path | None = None,
-    kernel_of: KernelOf | None = None,
+    kernels_of: KernelsOf | None = None,
 ) -> Report:
     """The report of the packed file ``path``.
 
     ``against`` is the float model, for the weights' signal-to-noise ratio and the ratio of real file sizes;
-    ``kernel_of`` names the kernel that this machine runs for a node.
+    ``kernels_of`` names the kernels that this machine runs, by the output of a layer (``qcompile.kernel_choice``).
 
     Raises ModelError if a file is not what it must be.
     """
@@ -119,8 +119,10 @@ def report_file(
     others = sum(array.size for _, array in other_parameters(model))
     floats = None if against is None else load_float(against, layers)
     payload = sum(_nbytes(own) for own in stored) + 4 * others + table_bytes(model)
+    kernels = {} if kernels_of is None else kernels_of(model)
     rows = tuple(
-        _report_layer(layer, own, payload, floats, kernel_of) for layer, own in zip(layers, stored, strict=True)
+        _report_layer(layer, own, payload, floats, kernels.get(layer.node.output[0]))
+        for layer, own in zip(layers, stored, strict=True)
     )
     weights = sum(layer.weights for layer, own in zip(layers, stored, strict=True) if own["indices"].size)
     others += sum(own["scale"].size + own["bias"].size for own in stored)
@@ -178,7 +180,7 @@ def _weight_bits(layer: PackedLayer, own: Operands) -> int:
 
 
 def _report_layer(
-    layer: PackedLayer, own: Operands, payload: int, floats: onnx.ModelProto | None, kernel_of: KernelOf | None
+    layer: PackedLayer, own: Operands, payload: int, floats: onnx.ModelProto | None, kernel: str | None
 ) -> LayerReport:
     return LayerReport(
         name=layer.name,
@@ -197,7 +199,7 @@ def _report_layer(
         correction_bytes=own["gaps"].nbytes + own["values"].nbytes,
         share=_nbytes(own) / payload,
         weight_sqnr_db=None if floats is None else weight_sqnr_db(layer, floats),
-        kernel=None if kernel_of is None else kernel_of(layer.node),
+        kernel=kernel,
     )
 
 

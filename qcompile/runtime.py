@@ -17,10 +17,6 @@ from qcompile.errors import QCompileError
 LIBRARY_NAME = "libqcompile_ops.so"
 LIBRARY_VARIABLE = "QCOMPILE_LIBRARY"
 _DOMAIN = "qcompile"
-_SPARSE = ("SparseMatMul", "SparseConv")  # of one kernel each
-_WINOGRAD_X_BITS = 6  # of codes of x, at most
-_POPCOUNT_X_BITS = 2  # the same
-_POPCOUNT_CHANNELS = 16  # those of a group are a multiple of it
 _UINT8 = 2  # onnx.TensorProto.UINT8
 
 
@@ -35,7 +31,7 @@ class RuntimeInfo:
     isa: str
     """The one in use: the best, or what QCOMPILE_FORCE_ISA names."""
     kernels: dict[str, tuple[str, ...]]
-    """By operator, the kernel for 1 to 8 bits, or the only one; ``kernel_of`` tells that of one node."""
+    """By operator, the kernel for 1 to 8 bits, or the only one; ``kernel_choice`` tells those of a model."""
     onnxruntime: str
     """The version of onnxruntime."""
 
@@ -109,62 +105,12 @@ def runtime_info() -> RuntimeInfo:
 
 
 def kernel_of(node: onnx.NodeProto) -> str:
-    """The kernel that this machine runs for ``node``, an operator of ours; for a product with a matrix, one row of x.
+    """The kernel that this machine runs for ``node``, a CodebookMatMul or CodebookConv; of the first, for one row of x.
 
-    It is "one or another" for a 3x3 convolution of codes of at most 6 bits, and for weights of one bit and codes of at
-    most 2: which of them runs depends on the values of the weight and on the size of x.
-
-    Raises QCompileError as ``runtime_info`` does, and where the attributes of ``node`` break a rule.
+    Those of all layers of a model: ``qcompile.kernel_choice``. Raises QCompileError as ``runtime_info`` does, and where
+    the attributes of ``node`` break a rule.
     """
-    names = _names_of_kernels(node)
-    if names:
-        kernels = _ask(())["kernels"]
-        return " or ".join(dict.fromkeys(kernels[name][0] for name in names))
     return str(_ask(node.attribute)["kernel"])
-
-
-def _names_of_kernels(node: onnx.NodeProto) -> tuple[str, ...]:
-    """What RuntimeInfo calls an operator whose kernel does not depend on the bits of its weight; () where it does."""
-    if node.op_type in _SPARSE:
-        return (node.op_type,)
-    if not node.op_type.startswith(("IntegerMatMul", "IntegerConv")):
-        return ()
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    if node.op_type.startswith("IntegerMatMul"):
-        return ("IntegerMatMul popcount", "IntegerMatMul") if _has_few_bits(attributes) else ("IntegerMatMul",)
-    if attributes.get("group", 1) > 1 and attributes["weight_shape"][1] == 1:
-        return ("IntegerConv depthwise",)
-    popcount = ("IntegerConv popcount",) if _may_be_popcount(attributes) else ()
-    winograd = ("IntegerConv winograd",) if _may_be_winograd(attributes) else ()
-    return (*popcount, *winograd, "IntegerConv")
-
-
-def _has_few_bits(attributes: dict[str, Any]) -> bool:
-    """Whether runtime/compute/integer_popcount.cc may count the bits of products."""
-    x_bits = attributes.get("x_bits", 8)
-    return (
-        attributes["bits"] == 1 and x_bits <= _POPCOUNT_X_BITS and bool(attributes.get("x_zero_point", 0) < 2**x_bits)
-    )
-
-
-def _may_be_popcount(attributes: dict[str, Any]) -> bool:
-    """The same of a convolution, with what runtime/compute/integer_planes.cc wants of its channels."""
-    _, channels, *kernel = attributes["weight_shape"]
-    meets_single_pixels = attributes.get("group", 1) == 1 and max(kernel) == 1 and not any(attributes.get("pads", ()))
-    return _has_few_bits(attributes) and (channels % _POPCOUNT_CHANNELS == 0 or meets_single_pixels)
-
-
-def _may_be_winograd(attributes: dict[str, Any]) -> bool:
-    """The part of runtime/compute/integer_winograd.cc that depends on attributes alone."""
-    x_bits = attributes.get("x_bits", 8)
-    return (
-        list(attributes["weight_shape"][2:]) == [3, 3]
-        and attributes["weight_shape"][1] % 4 == 0
-        and attributes.get("group", 1) == 1
-        and all(size == 1 for name in ("strides", "dilations") for size in attributes.get(name, ()))
-        and x_bits <= _WINOGRAD_X_BITS
-        and attributes.get("x_zero_point", 0) < 2**x_bits
-    )
 
 
 def _ask(attributes: Iterable[onnx.AttributeProto]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import pytest
 from onnx import helper
 
 from qcompile.errors import QCompileError
+from qcompile.kernel_choice import kernels_of
 from qcompile.layer_times import STOCK, WARM_RUNS, layers_of, time_layers
 from qcompile.random_inputs import random_inputs
-from qcompile.runtime import kernel_of
 
 
 def event(name, ts, dur, operator="Relu", shapes=((1,), (1,))):
@@ -26,7 +26,7 @@ def test_medians_leave_out_the_warm_up_and_shares_are_of_them():
     for run in range(WARM_RUNS + 3):
         slow = 1000 if run < WARM_RUNS else 0
         events += [event("[0]", 10_000 * run, 30 + slow), event("[1]", 10_000 * run + 5000, 10 + run)]
-    first, second = layers_of(events, nodes)
+    first, second = layers_of(events, nodes, {})
     assert (first.name, first.operator, first.time_us) == ("first", "Relu", 30)
     assert second.time_us == 10 + WARM_RUNS + 1
     assert first.share + second.share == pytest.approx(1)
@@ -35,12 +35,12 @@ def test_medians_leave_out_the_warm_up_and_shares_are_of_them():
 def test_what_runs_inside_another_node_counts_once():
     events = [event("[0]", 0, 100, "Loop"), event("inner", 0, 40), event("inner", 50, 40), event("[1]", 100, 60)]
     nodes = [helper.make_node("Loop", [], ["a"], name="loop"), helper.make_node("Relu", ["a"], ["b"], name="last")]
-    assert [(layer.name, layer.time_us) for layer in layers_of(events, nodes)] == [("loop", 100), ("last", 60)]
+    assert [(layer.name, layer.time_us) for layer in layers_of(events, nodes, {})] == [("loop", 100), ("last", 60)]
 
 
 def test_fused_nodes_keep_their_names_and_lost_ones_are_listed():
     nodes = [helper.make_node(kind, [], ["y"], name=kind.lower()) for kind in ("Gemm", "Relu")]
-    fused, lost = layers_of([event("fused [0]", 0, 5, "FusedGemm", ((1, 7), (7, 3), (1, 3)))], nodes)
+    fused, lost = layers_of([event("fused [0]", 0, 5, "FusedGemm", ((1, 7), (7, 3), (1, 3)))], nodes, {})
     assert (fused.name, fused.operator, fused.multiply_adds, fused.kernel) == ("fused gemm", "FusedGemm", 21, STOCK)
     assert fused.giga_operations == pytest.approx(2 * 21 / 5 / 1e3)
     assert (lost.name, lost.time_us, lost.share) == ("relu", None, 0)
@@ -49,7 +49,7 @@ def test_fused_nodes_keep_their_names_and_lost_ones_are_listed():
 def test_a_profile_without_shapes_still_has_times():
     bare = event("[0]", 0, 5)
     del bare["args"]["output_type_shape"]
-    [layer] = layers_of([bare], [helper.make_node("Conv", [], ["y"], name="conv")])
+    [layer] = layers_of([bare], [helper.make_node("Conv", [], ["y"], name="conv")], {})
     assert (layer.time_us, layer.multiply_adds, layer.giga_operations) == (5, None, None)
 
 
@@ -61,7 +61,7 @@ def test_every_node_of_a_file_appears(packed_model, packed_path, tmp_path, monke
     by_name = {layer.name: layer for layer in layers}
     assert by_name["conv"].multiply_adds == 5 * 5 * 6 * 2 * 9
     assert by_name["fc"].multiply_adds == 150 * 5
-    assert by_name["conv"].kernel == kernel_of(packed_model.node("conv"))
+    assert by_name["conv"].kernel == kernels_of(packed_model.proto)[packed_model.node("conv").output[0]]
     assert by_name["relu"].kernel == STOCK
     total = sum(layer.share for layer in layers)
     assert total == pytest.approx(1) or all(layer.time_us == 0 for layer in layers)

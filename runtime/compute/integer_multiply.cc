@@ -170,15 +170,26 @@ void multiply_few(const IntegerLayer& layer, size_t m, size_t k, const uint8_t* 
   });
 }
 
+size_t count_positions(const IntegerGeometry& geometry) {
+  return geometry.batch * static_cast<size_t>(geometry.output[0] * geometry.output[1]);
+}
+
+bool has_few_rows(const IntegerLayer& layer, const IntegerGeometry& geometry) {
+  return count_positions(geometry) <= layer.few_rows && is_product(geometry);
+}
+
 }  // namespace
 
 void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
                        const IntegerOutput& output, const Parallel& parallel) {
-  const size_t m = geometry.batch * static_cast<size_t>(geometry.output[0] * geometry.output[1]);
+  const size_t m = count_positions(geometry);
   if (m == 0) return;
-  if (m <= layer.few_rows && is_product(geometry))
-    return multiply_few(layer, m, geometry.channels, x, output, parallel);
+  if (has_few_rows(layer, geometry)) return multiply_few(layer, m, geometry.channels, x, output, parallel);
   IntegerProduct(layer, geometry, x, output).run(parallel);
+}
+
+const char* name_of_product(const IntegerLayer& layer, const IntegerGeometry& geometry) {
+  return has_few_rows(layer, geometry) ? layer.multiply_few.name : layer.multiply.name;
 }
 
 }  // namespace qc

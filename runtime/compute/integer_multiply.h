@@ -16,4 +16,7 @@ namespace qc {
 void multiply_integers(const IntegerLayer& layer, const IntegerGeometry& geometry, const uint8_t* x,
                        const IntegerOutput& output, const Parallel& parallel);
 
+// The kernel that it runs.
+const char* name_of_product(const IntegerLayer& layer, const IntegerGeometry& geometry);
+
 }  // namespace qc

@@ -7,6 +7,7 @@
 #include "compute/integer_winograd.h"
 #include "ops/custom_op.h"
 #include "ops/integer_result.h"
+#include "ops/kernel_name.h"
 #include "ops/operators.h"
 
 namespace qc {
@@ -19,6 +20,7 @@ class IntegerConv : public IntegerNode<kind> {
                                        : kind == IntegerKind::added  ? "IntegerConvAdd"
                                        : kind == IntegerKind::tabled ? "IntegerConvTable"
                                                                      : "IntegerConvFloat";
+  static constexpr const char* kKernelName = "IntegerConvKernel";
 
   explicit IntegerConv(const Node& node) : output_(integer_output<kind>(node)) {
     node.check_inputs(IntegerNode<kind>::kInputs);
@@ -38,9 +40,7 @@ class IntegerConv : public IntegerNode<kind> {
 
   void compute(const Call& call) const {
     const Operand x = call.input(0);
-    if (x.type != ElementType::uint8) throw Refusal("x is " + as_text(x) + ", wanted uint8");
-    ConvolutionSizes sizes;
-    refuse_if(check_convolution_input(convolution_, x.shape, &sizes, Layout::channels_last));
+    const ConvolutionSizes sizes = sizes_for(x);
     const IntegerOutput output = place_output<kind>(call, output_, sizes.y_shape);
     if (sizes.batch == 0) return;
     convolve(sizes, static_cast<const uint8_t*>(x.data), output, call.parallel());
@@ -49,16 +49,50 @@ class IntegerConv : public IntegerNode<kind> {
       table_.map(output, count, call.parallel());
   }
 
+  const char* kernel_name(const Operand& x) const {
+    const IntegerGeometry geometry = geometry_of(convolution_, sizes_for(x));
+    switch (choose(geometry)) {
+      case Technique::depthwise:
+        return depthwise_.multiply.name;
+      case Technique::popcount:
+        return popcount_.kernels.name;
+      case Technique::winograd:
+        return winograd_.kernels.name;
+      case Technique::dense:
+        break;
+    }
+    return name_of_product(layer_, geometry);
+  }
+
  private:
+  enum class Technique { depthwise, popcount, winograd, dense };
+
+  Technique choose(const IntegerGeometry& geometry) const {
+    if (layer_.weight.is_depthwise) return Technique::depthwise;
+    if (is_popcount_faster(popcount_, layer_, geometry)) return Technique::popcount;
+    return is_winograd_faster(winograd_, layer_, geometry) ? Technique::winograd : Technique::dense;
+  }
+
+  ConvolutionSizes sizes_for(const Operand& x) const {
+    if (x.type != ElementType::uint8) throw Refusal("x is " + as_text(x) + ", wanted uint8");
+    ConvolutionSizes sizes;
+    refuse_if(check_convolution_input(convolution_, x.shape, &sizes, Layout::channels_last));
+    return sizes;
+  }
+
   void convolve(const ConvolutionSizes& sizes, const uint8_t* codes, const IntegerOutput& output,
                 const Parallel& parallel) const {
-    if (layer_.weight.is_depthwise) return convolve_depthwise(sizes, codes, output, parallel);
     const IntegerGeometry geometry = geometry_of(convolution_, sizes);
-    if (is_popcount_faster(popcount_, layer_, geometry))
-      return multiply_by_popcount(popcount_, layer_, geometry, codes, output, parallel);
-    if (is_winograd_faster(winograd_, layer_, geometry))
-      return convolve_winograd(winograd_, layer_, geometry, codes, output, parallel);
-    multiply_integers(layer_, geometry, codes, output, parallel);
+    switch (choose(geometry)) {
+      case Technique::depthwise:
+        return convolve_depthwise(sizes, codes, output, parallel);
+      case Technique::popcount:
+        return multiply_by_popcount(popcount_, layer_, geometry, codes, output, parallel);
+      case Technique::winograd:
+        return convolve_winograd(winograd_, layer_, geometry, codes, output, parallel);
+      case Technique::dense:
+        return multiply_integers(layer_, geometry, codes, output, parallel);
+    }
   }
 
   void convolve_depthwise(const ConvolutionSizes& sizes, const uint8_t* x, const IntegerOutput& output,
@@ -86,6 +120,9 @@ class IntegerConv : public IntegerNode<kind> {
 const ort::CustomOp* integer_conv_op() { return CustomOpOf<IntegerConv<IntegerKind::codes>>::get(); }
 const ort::CustomOp* integer_conv_add_op() { return CustomOpOf<IntegerConv<IntegerKind::added>>::get(); }
 const ort::CustomOp* integer_conv_table_op() { return CustomOpOf<IntegerConv<IntegerKind::tabled>>::get(); }
+const ort::CustomOp* integer_conv_kernel_op() {
+  return CustomOpOf<KernelNameOf<IntegerConv<IntegerKind::floats>>>::get();
+}
 const ort::CustomOp* integer_conv_float_op() { return CustomOpOf<IntegerConv<IntegerKind::floats>>::get(); }
 
 }  // namespace qc

@@ -5,6 +5,7 @@
 #include "ops/custom_op.h"
 #include "ops/integer_matrix.h"
 #include "ops/integer_result.h"
+#include "ops/kernel_name.h"
 #include "ops/operators.h"
 
 namespace qc {
@@ -18,6 +19,7 @@ class IntegerMatMul : public IntegerNode<kind> {
                                        : kind == IntegerKind::tabled       ? "IntegerMatMulTable"
                                        : kind == IntegerKind::added_floats ? "IntegerMatMulAddFloat"
                                                                            : "IntegerMatMulFloat";
+  static constexpr const char* kKernelName = "IntegerMatMulKernel";
 
   explicit IntegerMatMul(const Node& node) : output_(integer_output<kind>(node)) {
     node.check_inputs(IntegerNode<kind>::kInputs);
@@ -37,6 +39,14 @@ class IntegerMatMul : public IntegerNode<kind> {
     if (m == 0) return;
     multiply(m, static_cast<const uint8_t*>(x.data), output, call);
     table_.map(output, m * layer_.weight.outputs, call.parallel());
+  }
+
+  const char* kernel_name(const Operand& x) const {
+    Shape y_shape;
+    const size_t m = count_rows(x, ElementType::uint8, layer_.weight.shape, &y_shape);
+    const IntegerGeometry geometry = geometry_of_product(m, layer_.weight.columns);
+    const bool counts_bits = is_popcount_faster(popcount_, layer_, geometry);
+    return counts_bits ? popcount_.kernels.name : name_of_product(layer_, geometry);
   }
 
  private:
@@ -62,6 +72,9 @@ const ort::CustomOp* integer_matmul_table_op() {
 }
 const ort::CustomOp* integer_matmul_add_float_op() {
   return CustomOpOf<IntegerMatMul<IntegerKind::added_floats>>::get();
+}
+const ort::CustomOp* integer_matmul_kernel_op() {
+  return CustomOpOf<KernelNameOf<IntegerMatMul<IntegerKind::floats>>>::get();
 }
 const ort::CustomOp* integer_matmul_float_op() {
   return CustomOpOf<IntegerMatMul<IntegerKind::floats>>::get();

@@ -1,7 +1,9 @@
 // IntegerMatMulDynamic (docs/packed-format.md, section 6): rows of floats become codes as they come.
 #include "compute/integer_dynamic.h"
+#include "compute/integer_multiply.h"
 #include "ops/custom_op.h"
 #include "ops/integer_matrix.h"
+#include "ops/kernel_name.h"
 #include "ops/operators.h"
 
 namespace qc {
@@ -10,6 +12,7 @@ namespace {
 class IntegerMatMulDynamic {
  public:
   static constexpr const char* kName = "IntegerMatMulDynamic";
+  static constexpr const char* kKernelName = "IntegerMatMulDynamicKernel";
   static constexpr size_t kInputs = 5;
   static constexpr int kInputTypes[] = {ort::kFloat, ort::kUint8, ort::kInt8, ort::kFloat, ort::kFloat};
   static constexpr int kOutputType = ort::kFloat;
@@ -32,6 +35,13 @@ class IntegerMatMulDynamic {
     multiply_dynamically(layer_, m, static_cast<const float*>(x.data), y, call.parallel());
   }
 
+  const char* kernel_name(const Operand& x) const {
+    const IntegerWeight& weight = layer_.integers.weight;
+    Shape y_shape;
+    const size_t m = count_rows(x, ElementType::float32, weight.shape, &y_shape);
+    return name_of_product(layer_.integers, geometry_of_product(m, bytes_of_codes(weight.columns)));
+  }
+
  private:
   DynamicLayer layer_;
 };
@@ -39,5 +49,8 @@ class IntegerMatMulDynamic {
 }  // namespace
 
 const ort::CustomOp* integer_matmul_dynamic_op() { return CustomOpOf<IntegerMatMulDynamic>::get(); }
+const ort::CustomOp* integer_matmul_dynamic_kernel_op() {
+  return CustomOpOf<KernelNameOf<IntegerMatMulDynamic>>::get();
+}
 
 }  // namespace qc

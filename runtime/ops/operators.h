@@ -26,6 +26,9 @@ const ort::CustomOp* integer_conv_op();
 const ort::CustomOp* integer_conv_add_op();
 const ort::CustomOp* integer_conv_table_op();
 const ort::CustomOp* integer_conv_float_op();
+const ort::CustomOp* integer_matmul_kernel_op();
+const ort::CustomOp* integer_matmul_dynamic_kernel_op();
+const ort::CustomOp* integer_conv_kernel_op();
 const ort::CustomOp* runtime_info_op();
 
 }  // namespace qc

@@ -1,8 +1,7 @@
 // RuntimeInfo: no inputs; a uint8 tensor with JSON in UTF-8 that says which kernels run here. With the
-// attributes of a CodebookMatMul or CodebookConv it also says which one that node runs. The library exports
-// one symbol only, so Python asks through onnxruntime (docs/decisions/0003-runtime-info-operator.md).
-#include <algorithm>
-
+// attributes of a CodebookMatMul or CodebookConv it also says which one that node runs; integer layers have
+// operators for that (ops/kernel_name.h). The library exports one symbol only, so Python asks through
+// onnxruntime (docs/decisions/0003-runtime-info-operator.md).
 #include "base/checked_arithmetic.h"
 #include "base/convolution.h"
 #include "base/isa.h"
@@ -17,7 +16,7 @@
 #include "kernels/integer_gemv/dispatch.h"
 #include "kernels/integer_popcount/dispatch.h"
 #include "kernels/integer_winograd/dispatch.h"
-#include "ops/custom_op.h"
+#include "ops/kernel_name.h"
 #include "ops/operators.h"
 
 namespace qc {
@@ -110,10 +109,7 @@ class RuntimeInfo {
             ", \"kernel\": " + quoted(kernel_of(node, isa)) + "}";
   }
 
-  void compute(const Call& call) const {
-    auto* bytes = static_cast<uint8_t*>(call.output({static_cast<int64_t>(json_.size())}));
-    std::copy(json_.begin(), json_.end(), bytes);
-  }
+  void compute(const Call& call) const { write_text(call, json_); }
 
  private:
   std::string json_;

@@ -14,6 +14,7 @@ from qcompile.compiler import compile_file  # noqa: E402
 from qcompile.frontend.codebooks import Adaptive, ScaledTernary  # noqa: E402
 from qcompile.frontend.corrections import Corrected  # noqa: E402
 from qcompile.frontend.export import export_onnx  # noqa: E402
+from qcompile.kernel_choice import kernels_of  # noqa: E402
 from qcompile.report import report_file  # noqa: E402
 from qcompile.verification import verify_file  # noqa: E402
 
@@ -106,7 +107,7 @@ def run(path, x):
 
 def test_the_report_counts_what_learning_corrected(files):
     float_path, _, packed = files
-    report = report_file(packed, against=float_path, kernel_of=runtime.kernel_of)
+    report = report_file(packed, against=float_path, kernels_of=kernels_of)
     assert [layer.corrections for layer in report.layers] == [7, 7, 0, 10, 16]
     assert [layer.correction_bytes for layer in report.layers] == [42, 42, 0, 60, 96]
     assert report.payload_bytes == sum(layer.total_bytes for layer in report.layers)

@@ -124,7 +124,3 @@ def test_weights_must_be_initializers(name):
 def test_refuses_an_x_of_another_width(shape):
     with pytest.raises(Exception, match=r"layer: x is .* wanted float32 \[\.\.\., 10\]"):
         session(LAYER).run(None, {"x": np.zeros(shape, np.float32)})
-
-
-def test_its_kernel_has_a_name():
-    assert runtime.kernel_of(LAYER.model().graph.node[0]) == runtime.runtime_info().kernels["IntegerMatMul"][0]

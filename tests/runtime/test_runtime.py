@@ -11,7 +11,6 @@ from qcompile.errors import QCompileError
 from tests.runtime.models import matmul_model, random_operands
 
 INTEGER_ISAS = {"avx512": "avx2"}  # what integer kernels run there
-POPCOUNT_ISAS = {"avx512_vnni": "avx512_vnni", "avx512": "avx2", "avx_vnni": "avx2", "avx2": "avx2"}
 FLOAT_ISAS = {"avx512_vnni": "avx512", "avx_vnni": "avx2"}  # what float kernels run there
 
 
@@ -56,51 +55,6 @@ def test_tells_the_kernel_of_a_node(monkeypatch):
     assert runtime.kernel_of(matmul) == "codebook_gemv_scalar"
     assert runtime.kernel_of(conv_node([64, 64, 3, 3], 1)) == "codebook_gemm_scalar"
     assert runtime.kernel_of(conv_node([64, 1, 3, 3], 64)) == "codebook_depthwise_scalar"
-    assert runtime.kernel_of(helper.make_node("SparseMatMul", [], [], weight_shape=[10, 20])) == "add_elements_scalar"
-    assert runtime.kernel_of(helper.make_node("SparseConv", [], [], weight_shape=[4, 2, 3])) == "add_scaled_scalar"
-
-
-@pytest.mark.parametrize("isa", runtime.runtime_info().isas)
-def test_tells_the_kernels_that_a_small_convolution_may_run(monkeypatch, isa):
-    monkeypatch.setenv("QCOMPILE_FORCE_ISA", isa)
-    direct = f"integer_gemm_{INTEGER_ISAS.get(isa, isa)}"
-    either = f"integer_winograd_{isa} or {direct}" if isa == "avx512_vnni" else direct
-
-    def kernel(weight_shape=(64, 64, 3, 3), **attributes):
-        geometry = {"strides": [1, 1], "pads": [1, 1, 1, 1], "dilations": [1, 1], "group": 1}
-        attributes = geometry | {"weight_shape": weight_shape, "x_bits": 6, "x_zero_point": 63} | attributes
-        return runtime.kernel_of(helper.make_node("IntegerConvAdd", [], [], bits=4, **attributes))
-
-    assert kernel() == either
-    assert kernel(x_bits=7) == kernel(x_zero_point=64) == kernel(strides=[1, 2]) == kernel(dilations=[2, 1]) == direct
-    assert kernel((64, 64, 3)) == kernel((64, 66, 3, 3)) == kernel((64, 32, 3, 3), group=2) == direct
-
-
-@pytest.mark.parametrize("isa", runtime.runtime_info().isas)
-def test_tells_the_kernels_that_weights_of_one_bit_may_run(monkeypatch, isa):
-    monkeypatch.setenv("QCOMPILE_FORCE_ISA", isa)
-    popcount = [f"integer_popcount_{POPCOUNT_ISAS[isa]}"] if isa in POPCOUNT_ISAS else []
-    winograd = [f"integer_winograd_{isa}"] if isa == "avx512_vnni" else []
-    direct = [f"integer_gemm_{INTEGER_ISAS.get(isa, isa)}"]
-    rows = [f"integer_gemv_{isa}" if isa == "avx512_vnni" else "integer_gemv_scalar"]
-
-    def product(**attributes):
-        attributes = {"bits": 1, "weight_shape": [10, 20], "x_bits": 2, "x_zero_point": 3} | attributes
-        return runtime.kernel_of(helper.make_node("IntegerMatMulFloat", [], [], **attributes)).split(" or ")
-
-    assert product() == product(x_bits=1, x_zero_point=1) == popcount + rows
-    assert product(bits=2) == product(x_bits=3) == product(x_bits=1, x_zero_point=2) == rows
-
-    def convolution(weight_shape=(64, 48, 3, 3), **attributes):
-        geometry = {"strides": [1, 1], "pads": [1, 1, 1, 1], "dilations": [1, 1], "group": 1}
-        attributes = geometry | {"bits": 1, "weight_shape": weight_shape, "x_bits": 1, "x_zero_point": 0} | attributes
-        return runtime.kernel_of(helper.make_node("IntegerConv", [], [], **attributes)).split(" or ")
-
-    assert convolution() == popcount + winograd + direct
-    assert convolution(strides=[2, 2]) == convolution(group=2) == popcount + direct
-    assert convolution((64, 24, 3, 3)) == convolution(bits=2) == winograd + direct
-    assert convolution((64, 24, 1, 1)) == direct
-    assert convolution((64, 24, 1, 1), pads=[0, 0, 0, 0]) == popcount + direct
 
 
 @pytest.mark.parametrize(

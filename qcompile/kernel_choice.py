@@ -1,0 +1,108 @@
+"""Which kernel each layer of a packed model runs on this machine: the library is asked, for the sizes of the input."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, shape_inference
+
+from qcompile import integer_ops, ops, runtime, sparse_ops
+from qcompile.errors import QCompileError
+
+_PRODUCT_QUESTION, _CONV_QUESTION = "IntegerMatMulKernel", "IntegerConvKernel"
+_DYNAMIC_QUESTION = "IntegerMatMulDynamicKernel"
+_OWN_KERNELS = frozenset([ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV])  # chosen by their attributes alone
+_SPARSE = frozenset(sparse_ops.SPARSE_OF.values())
+_FLOAT, _UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
+
+
+def kernels_of(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = None) -> dict[str, str]:
+    """By the name of its first output, the kernel of each layer of ``model`` with a packed weight.
+
+    ``shapes`` are those of inputs by name; elsewhere a free axis has one element. For CodebookMatMul it is the
+    kernel of one row. A layer is left out where the shape of its input cannot be told.
+
+    Raises QCompileError if the library is missing or refuses a layer.
+    """
+    nodes = [node for node in model.graph.node if node.domain == ops.DOMAIN]
+    attributes_tell = [node for node in nodes if node.op_type in _OWN_KERNELS]
+    kernels = {node.output[0]: runtime.kernel_of(node) for node in attributes_tell}
+    if sparse := [node for node in nodes if node.op_type in _SPARSE]:
+        names = runtime.runtime_info().kernels
+        kernels |= {node.output[0]: names[node.op_type][0] for node in sparse}
+    integers = [node for node in nodes if node.op_type in integer_ops.INTEGER_LAYERS]
+    return kernels | _ask(model, integers, _infer_shapes(model, shapes or {}) if integers else {})
+
+
+def _infer_shapes(model: onnx.ModelProto, given: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+    """By name, the shapes of inputs and of what nodes give, as far as they can be told."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    for value in fixed.graph.input:
+        kind = value.type.tensor_type
+        if value.name in given or kind.HasField("shape"):
+            fixed_sizes = given.get(value.name, [size.dim_value or 1 for size in kind.shape.dim])
+            value.CopyFrom(helper.make_tensor_value_info(value.name, kind.elem_type, fixed_sizes))
+    del fixed.graph.value_info[:], fixed.graph.output[:]  # they may name an axis that is fixed now
+    inferred = shape_inference.infer_shapes(fixed, data_prop=True).graph
+    values = [*inferred.input, *inferred.value_info]
+    return {value.name: shape for value in values if (shape := _shape(value.type.tensor_type)) is not None}
+
+
+def _shape(kind: onnx.TypeProto.Tensor) -> tuple[int, ...] | None:
+    if not kind.HasField("shape") or not all(size.HasField("dim_value") for size in kind.shape.dim):
+        return None
+    return tuple(size.dim_value for size in kind.shape.dim)
+
+
+def _ask(
+    model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, str]:
+    """What a model of questions, one for each of ``nodes``, answers."""
+    known = [node for node in nodes if node.input[0] in shapes]
+    if not known:
+        return {}
+    operands = {name for node in known for name in _operands(node)}
+    stored = [tensor for tensor in model.graph.initializer if tensor.name in operands]
+    questions = [_question(node, number) for number, node in enumerate(known)]
+    kinds = [_FLOAT if node.op_type == integer_ops.INTEGER_MATMUL_DYNAMIC else _UINT8 for node in known]
+    inputs = [
+        helper.make_tensor_value_info(question.input[0], kind, shapes[node.input[0]])
+        for node, question, kind in zip(known, questions, kinds, strict=True)
+    ]
+    outputs = [helper.make_tensor_value_info(question.output[0], _UINT8, ["bytes"]) for question in questions]
+    graph = helper.make_graph(questions, "kernels", inputs, outputs, stored)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(ops.DOMAIN, 1)]
+    asked = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    feeds = {
+        question.input[0]: np.zeros(shapes[node.input[0]], helper.tensor_dtype_to_np_dtype(kind))
+        for node, question, kind in zip(known, questions, kinds, strict=True)
+    }
+    answers = _run(asked, feeds)
+    return {node.output[0]: bytes(answer).decode() for node, answer in zip(known, answers, strict=True)}
+
+
+def _run(model: onnx.ModelProto, feeds: dict[str, Any]) -> list[Any]:
+    session = runtime.session(model.SerializeToString(), threads=1)
+    try:
+        answers: list[Any] = session.run(None, feeds)
+    except Exception as error:  # onnxruntime's errors share no public base class
+        raise QCompileError(f"kernels: {error}") from error
+    return answers
+
+
+def _operands(node: onnx.NodeProto) -> list[str]:
+    """Those that all kinds of a layer have, but for x."""
+    return list(node.input[1 : len(ops.OPERANDS)])
+
+
+def _question(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
+    """The operator that tells which kernel ``node`` runs, of the same operands and attributes; x is of its own."""
+    kind = _CONV_QUESTION if node.op_type in integer_ops.INTEGER_CONVS else _PRODUCT_QUESTION
+    if node.op_type == integer_ops.INTEGER_MATMUL_DYNAMIC:
+        kind = _DYNAMIC_QUESTION
+    inputs = [f"x of {number}", *_operands(node)]
+    question = helper.make_node(kind, inputs, [f"kernel of {number}"], name=node.name, domain=ops.DOMAIN)
+    question.attribute.extend(node.attribute)
+    return question
