@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from qcompile import integer_ops, integer_product
+from qcompile import integer_ops, integer_product, row_ops
 from qcompile.errors import ModelError
 from qcompile.passes._match import constant
 
@@ -29,6 +29,8 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]]]
     integer_ops.INTEGER_GLOBAL_AVERAGE_POOL: (("x",), (), True, ("scale", "bias")),
     integer_ops.INTEGER_TABLE: (("x",), ("table",), False, ()),
     integer_ops.QUANTIZE_INPUT: (("x",), ("scale", "bias"), True, ()),
+    row_ops.QUANTIZE_LAYER_NORMALIZATION: (("x",), ("scale", "bias"), True, ("epsilon",)),
+    row_ops.QUANTIZE_SOFTMAX: (("x",), (), True, ("scale", "bias")),
     integer_product.INTEGER_PRODUCT: (("a", "b"), (), True, ("scale", "bias")),
     integer_product.INTEGER_PRODUCT_FLOAT: (("a", "b"), (), False, ("scale",)),
 }
@@ -58,7 +60,9 @@ def check_integer_node(node: ir.Node, where: str) -> None:
         table = constant(operands["table"])
         if table is None or table.dtype != np.uint8 or table.shape != (256,):
             raise ModelError(f"{where}: the table is not uint8 [256]")
-    if node.op_type == integer_ops.QUANTIZE_INPUT:
+    if node.op_type == row_ops.QUANTIZE_LAYER_NORMALIZATION and not node.attributes.get_float("epsilon") > 0:
+        raise ModelError(f"{where}: epsilon is {node.attributes.get_float('epsilon')}, wanted above 0")
+    if node.op_type in (integer_ops.QUANTIZE_INPUT, row_ops.QUANTIZE_LAYER_NORMALIZATION):
         _check_input_scale(*(np.asarray(constant(operands[name])) for name in stored), where=where)
     elif node.op_type == integer_ops.INTEGER_MAX_POOL:
         _check_pool(node, where)

@@ -2,8 +2,8 @@
 
 Walks the graph from its inputs on. At each QuantizeLinear it looks back at what was computed in float since the codes
 it came from, and puts the integer operator in its place that gives the same codes: packed layers with their
-rectifier, clip and residual, products of activations, additions, pooling, what only moves codes, and functions of
-single numbers as a table.
+rectifier, clip and residual, products of activations, additions, pooling, what only moves codes, functions of single
+numbers as a table, and the normalization of rows.
 Convolutions and pooling run channels last; transposes appear only where the rest of the model sees the difference.
 """
 
@@ -29,6 +29,7 @@ from qcompile.passes._input_scale import before_normalization
 from qcompile.passes._integer_moves import add_move
 from qcompile.passes._integer_nodes import Tail, add_input, add_layer, add_mean, add_sum, add_table
 from qcompile.passes._integer_product import add_product
+from qcompile.passes._integer_rows import add_rows
 from qcompile.passes._integer_table import make_table
 from qcompile.passes._match import constant, is_standard, sole_reader
 from qcompile.passes._products import after_factors, before_factors, factor_between, is_product, unscaled
@@ -112,7 +113,7 @@ class _Lowering:
             x = self._codes[start]
             table = make_table(start, value, x, tail.target, self._opset)
             return add_table(self.builder, name, x, table, tail.target)
-        return self._from_float(inner, tail)
+        return self._from_float(node, inner, tail)
 
     def _layer(self, layer: ir.Node, x: Codes, tail: Tail) -> Codes:
         value = add_layer(self.builder, layer, x, tail)
@@ -167,8 +168,13 @@ class _Lowering:
             return None
         return add_move(self.builder, node, given, name)
 
-    def _from_float(self, value: ir.Value, tail: Tail) -> Codes | None:
-        """Floats [batch, channels, *spatial] are quantized channels last; others stay with the standard operator."""
+    def _from_float(self, node: ir.Node, value: ir.Value, tail: Tail) -> Codes | None:
+        """Floats [batch, channels, *spatial] are quantized channels last, normalized rows as they are normalized.
+
+        Others stay with the standard operator.
+        """
+        if sole_reader(_input(node)) is node and (rows := add_rows(self.builder, value.producer(), tail)) is not None:
+            return rows
         known = value.shape is not None and len(value.shape.dims) in (3, 4) and isinstance(value.shape.dims[1], int)
         if not known or not self._feeds_images(tail.target.value):
             return None

@@ -13,6 +13,7 @@ from qcompile.integer_decoding import INTEGER_WEIGHT
 from qcompile.integer_functions import INTEGER_BODIES
 from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
+from qcompile.row_functions import ROW_BODIES
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_MATMUL
 
 OLDEST_OPSET = 18  # BitwiseAnd and the axes of ReduceProd are from 18
@@ -133,6 +134,7 @@ _BODIES = {
     SPARSE_MATMUL: _SPARSE_MATMUL,
     SPARSE_CONV: _SPARSE_CONV,
     **INTEGER_BODIES,
+    **ROW_BODIES,
 }
 
 

@@ -18,6 +18,8 @@ from qcompile.integer_product import INTEGER_PRODUCT_FLOAT, INTEGER_PRODUCTS
 from qcompile.integer_product_bounds import bounded_product, product_may_round
 from qcompile.integer_reference import GEOMETRY, INTEGER_OPERATORS, apply_integer, sums_of
 from qcompile.ops import convolve
+from qcompile.row_bounds import bounded_rows
+from qcompile.row_ops import ROW_OPERATORS
 
 EPILOGUE_ROUNDINGS = 5  # of float(sum), times scale, plus bias, and the same two for a residual
 
@@ -113,6 +115,8 @@ def _multiply(op_type: str, x: Array, weight: Array, attributes: Mapping[str, An
 def _number(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> tuple[Array, Array]:
     """What is rounded to a code, in float64, and what it may differ by."""
     x = operands[0]
+    if op_type in ROW_OPERATORS:
+        return bounded_rows(op_type, operands, attributes)
     axes, bias = tuple(range(1, x.value.ndim - 1)), np.asarray(attributes.get("bias", 0.0))
     match op_type:
         case ops.INTEGER_ADD:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from qcompile import integer_ops as ops
 from qcompile import integer_product as products
+from qcompile import row_ops as rows
 from qcompile.dynamic_ops import integer_matmul_dynamic
 
 Array = npt.NDArray[Any]
@@ -66,6 +67,8 @@ _OTHERS: Mapping[str, Callable[..., Array]] = {
     ops.INTEGER_GLOBAL_AVERAGE_POOL: ops.integer_global_average_pool,
     ops.INTEGER_TABLE: _look_up,
     ops.QUANTIZE_INPUT: ops.quantize_input,
+    rows.QUANTIZE_LAYER_NORMALIZATION: rows.quantize_layer_normalization,
+    rows.QUANTIZE_SOFTMAX: rows.quantize_softmax,
     products.INTEGER_PRODUCT: products.integer_product,
     products.INTEGER_PRODUCT_FLOAT: products.integer_product_float,
 }

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from qcompile import integer_ops, integer_product, ops, sparse_ops
+from qcompile import integer_ops, integer_product, ops, row_ops, sparse_ops
 from qcompile.errors import ModelError
 
 PLAN_KEY = "qcompile.plan"
-UNWEIGHTED = integer_ops.UNWEIGHTED | integer_product.INTEGER_PRODUCTS
+UNWEIGHTED = integer_ops.UNWEIGHTED | integer_product.INTEGER_PRODUCTS | row_ops.ROW_OPERATORS
 GEOMETRY = ("weight_shape", "strides", "pads", "dilations", "group")
 
 

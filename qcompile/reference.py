@@ -31,6 +31,7 @@ from qcompile.bounded import (
 from qcompile.errors import ModelError
 from qcompile.integer_bounds import apply_bounded
 from qcompile.integer_reference import INTEGER_NAMES
+from qcompile.row_bounds import bounded_layer_normalization
 
 # Measured over 3 million points on onnxruntime 1.17 and 1.31 and torch 2.13: 5.5 and 2.6; the rest is margin.
 TANH_ROUNDOFFS = 8.0
@@ -100,6 +101,10 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
             return Bounded(value, given[0].error / 4 + SIGMOID_ROUNDOFFS * UNIT_ROUNDOFF)
         case "Softmax":
             return _softmax(given[0], attributes.get("axis", -1))
+        case "LayerNormalization" if len(given) == 3 and attributes.get("axis", -1) in (-1, given[0].value.ndim - 1):
+            return bounded_layer_normalization(
+                given[0], given[1].value, given[2].value, attributes.get("epsilon", 1e-5)
+            )
         case "MaxPool" | "AveragePool" if _is_plain_pool(attributes):
             return _pool(node.op_type, given[0], attributes)
         case "GlobalAveragePool":

@@ -32,6 +32,8 @@ OrtStatus* add_operators(const ort::Api* api, OrtCustomOpDomain* domain) {
                                   integer_product_float_op(),
                                   integer_table_op(),
                                   quantize_input_op(),
+                                  quantize_layer_normalization_op(),
+                                  quantize_softmax_op(),
                                   integer_matmul_kernel_op(),
                                   integer_matmul_dynamic_kernel_op(),
                                   integer_conv_kernel_op(),

@@ -64,6 +64,11 @@ def cases():
     x = np.random.default_rng(3).standard_normal((2, 3, 5, 6)).astype(np.float32)
     scale, bias = np.array([30.5, -40, 90], np.float32), np.array([128, 100.25, 90], np.float32)
     yield ops.QUANTIZE_INPUT, [x, scale, bias], BOUNDS
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((3, 4, 20)).astype(np.float32)
+    stretch = [rng.uniform(-40, 40, 20).astype(np.float32), rng.uniform(100, 150, 20).astype(np.float32)]
+    yield "QuantizeLayerNormalization", [x, *stretch], {"epsilon": 1e-5} | BOUNDS
+    yield "QuantizeSoftmax", [x * 3], {"scale": 300.5, "bias": 2.0} | BOUNDS
 
 
 CASES = list(cases())

@@ -48,6 +48,12 @@ CASES = {
         },
         (3, 4, 9, 8),
     ),
+    "layer normalization": (
+        "g (float[m, 5, 300] x) => (float[m, 5, 300] y) { z = Add (x, far) a = LayerNormalization <axis = 2> (z, g, b) "
+        "t = Tanh (a) y = LayerNormalization <epsilon = 0.1> (t, b, g) }",
+        {"far": np.float32([3]), "g": normal(1, 300), "b": normal(2, 300)},
+        (3, 5, 300),
+    ),
     "changed weight": (
         'g (float[m, 40] x) => (float[m, 30] y) { s = Mul (w, f) c = ScatterND <reduction = "add"> (s, p, v) '
         "y = Gemm <transB = 1> (x, c) }",

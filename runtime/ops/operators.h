@@ -16,6 +16,8 @@ const ort::CustomOp* integer_product_op();
 const ort::CustomOp* integer_product_float_op();
 const ort::CustomOp* integer_table_op();
 const ort::CustomOp* quantize_input_op();
+const ort::CustomOp* quantize_layer_normalization_op();
+const ort::CustomOp* quantize_softmax_op();
 const ort::CustomOp* integer_matmul_op();
 const ort::CustomOp* integer_matmul_add_op();
 const ort::CustomOp* integer_matmul_table_op();

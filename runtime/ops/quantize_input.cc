@@ -1,6 +1,7 @@
 // QuantizeInput (docs/packed-format.md, section 6): floats, channels first, become codes, channels last.
 #include "base/checked_arithmetic.h"
 #include "compute/integer_elementwise.h"
+#include "ops/channels.h"
 #include "ops/custom_op.h"
 #include "ops/operators.h"
 
@@ -17,14 +18,10 @@ class QuantizeInputOperator {
   explicit QuantizeInputOperator(const Node& node) {
     node.check_inputs(kInputs);
     const CodeRange range = node.code_range();
-    const Operand scale = read_channels("scale", node.operand(1)),
-                  bias = read_channels("bias", node.operand(2));
-    if (scale.shape != bias.shape)
-      throw Refusal("scale is " + as_text(scale) + " and bias " + as_text(bias) +
-                    ", wanted the same [channels]");
-    image_.channels = static_cast<size_t>(scale.shape[0]);
-    image_.scale = static_cast<const float*>(scale.data);
-    image_.bias = static_cast<const float*>(bias.data);
+    const ChannelOperands operands = read_scale_and_bias(node);
+    image_.channels = operands.channels;
+    image_.scale = operands.scale;
+    image_.bias = operands.bias;
     image_.least = range.least;
     image_.most = range.most;
     Isa isa;
@@ -51,15 +48,6 @@ class QuantizeInputOperator {
   }
 
  private:
-  static Operand read_channels(const char* name, const Operand& operand) {
-    if (!operand.constant)
-      throw Refusal(std::string(name) + " must be an initializer; the library reads it once, at load");
-    if (operand.type != ElementType::float32 || operand.shape.size() != 1)
-      throw Refusal(std::string(name) + " is " + as_text(operand) + ", wanted float32 [channels]");
-    refuse_if(check_finite(name, operand));
-    return operand;
-  }
-
   ImageToQuantize image_ = {};  // without positions and pitch
   QuantizeInput kernel_;
 };

@@ -113,9 +113,9 @@ EXPECTED = {
     "normalized_input": "QuantizeInput IntegerConv IntegerConvFloat Transpose",
     "mean_over_axes": "QuantizeInput IntegerConv IntegerGlobalAveragePool Squeeze IntegerMatMulFloat",
     "attention": "QuantizeLinear IntegerMatMul Reshape Transpose IntegerMatMul Reshape Transpose IntegerMatMul Reshape "
-    "Transpose IntegerProductFloat Softmax QuantizeLinear IntegerProduct Transpose Reshape IntegerMatMulFloat",
+    "Transpose IntegerProductFloat QuantizeSoftmax IntegerProduct Transpose Reshape IntegerMatMulFloat",
     "products_of_images": "QuantizeInput IntegerConv IntegerConv Transpose Reshape Transpose IntegerProductFloat "
-    "Softmax QuantizeLinear IntegerProduct Reshape Transpose IntegerConvFloat Transpose",
+    "QuantizeSoftmax IntegerProduct Reshape Transpose IntegerConvFloat Transpose",
     "sequence": "QuantizeLinear IntegerMatMul IntegerMatMulAdd IntegerMatMulFloat",
 }
 
