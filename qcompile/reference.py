@@ -15,6 +15,8 @@ import onnx.reference
 from onnx import numpy_helper
 
 from qcompile import ops, sparse_ops
+from qcompile.bfloat16_bounds import add_flushes, round_bounded
+from qcompile.bfloat16_ops import BFLOAT16_OPS
 from qcompile.bounded import (
     UNIT_ROUNDOFF,
     Array,
@@ -72,7 +74,9 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     match node.op_type:
         case ops.CODEBOOK_MATMUL | ops.CODEBOOK_CONV:
-            return _codebook_op(node.op_type, given, attributes)
+            return _codebook_op(given, attributes)
+        case name if name in BFLOAT16_OPS:
+            return _codebook_op([round_bounded(given[0]), *given[1:]], attributes, flushes=True)
         case sparse_ops.SPARSE_MATMUL | sparse_ops.SPARSE_CONV:
             return _sparse_op(node.op_type, given, attributes)
         case name if name in INTEGER_NAMES:
@@ -123,16 +127,19 @@ def _without_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mappin
     return [Bounded(v, np.full(v.shape, np.inf if u else 0.0)) for v, u in zip(values, unknown, strict=True)]
 
 
-def _codebook_op(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
+def _codebook_op(operands: Sequence[Bounded], attributes: Mapping[str, Any], *, flushes: bool = False) -> Bounded:
     x, indices, codebook, scale, bias = operands
     shape, bits = attributes["weight_shape"], attributes["bits"]
     weight = exact(ops.decode_weight(indices.value, codebook.value, bits, shape))
     terms = math.prod(shape[1:])
     factor = scale.value if scale.value.size else np.ones(1)
     offset = bias.value if bias.value.size else np.zeros(1)
-    if op_type == ops.CODEBOOK_MATMUL:
-        return scale_and_shift(bilinear(x, weight, lambda a, b: a @ b.T, terms), factor, offset, terms)
-    product = _convolution(x, weight, attributes)
+    is_matmul = "strides" not in attributes
+    product = bilinear(x, weight, lambda a, b: a @ b.T, terms) if is_matmul else _convolution(x, weight, attributes)
+    if flushes:
+        product = add_flushes(product, terms)
+    if is_matmul:
+        return scale_and_shift(product, factor, offset, terms)
     ones = [1] * (len(shape) - 2)
     return scale_and_shift(product, factor.reshape(-1, *ones), offset.reshape(-1, *ones), terms)
 
