@@ -11,6 +11,7 @@ namespace qc {
 
 struct FloatKernels {
   CodebookGemv few_rows;
+  size_t most_few_rows;  // up to so many rows of x few_rows is the faster one
   CodebookGemm many_rows;
   DepthwiseKernels depthwise;
 };

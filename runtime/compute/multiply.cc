@@ -122,18 +122,21 @@ class Multiplication {
   // Rows [row, + rows) at `count` positions of one image, in the order in which y lies.
   void store_run(const Slice& slice, size_t row, size_t rows, size_t count, const float* sums,
                  float* y) const {
-    if (output_.row_stride == 1) {
-      for (size_t p = 0; p < count; ++p)
-        for (size_t i = 0; i < rows; ++i)
-          store_one(slice, epilogue(slice, row + i), sums[i * stride_ + p],
-                    y + p * output_.position_stride + i);
-      return;
-    }
+    if (output_.row_stride == 1) return store_transposed(slice, row, rows, count, sums, y);
     for (size_t i = 0; i < rows; ++i) {
       const Epilogue row_epilogue = epilogue(slice, row + i);
       float* const y_row = y + i * output_.row_stride;
       for (size_t p = 0; p < count; ++p) store_one(slice, row_epilogue, sums[i * stride_ + p], y_row + p);
     }
+  }
+
+  void store_transposed(const Slice& slice, size_t row, size_t rows, size_t count, const float* sums,
+                        float* y) const {
+    Epilogue epilogues[kTaskRows];
+    for (size_t i = 0; i < rows; ++i) epilogues[i] = epilogue(slice, row + i);
+    for (size_t p = 0; p < count; ++p)
+      for (size_t i = 0; i < rows; ++i)
+        store_one(slice, epilogues[i], sums[i * stride_ + p], y + p * output_.position_stride + i);
   }
 
   // Until the last slice y holds plain sums.

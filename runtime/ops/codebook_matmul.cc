@@ -58,7 +58,7 @@ class CodebookMatMul {
     return m;
   }
 
-  bool is_few(size_t m) const { return m <= few_vectors(kernels_.few_rows); }
+  bool is_few(size_t m) const { return m <= kernels_.most_few_rows; }
 
   void multiply(size_t m, const float* x, float* y, const Parallel& parallel) const {
     if (is_few(m)) return multiply_vectors(kernels_.few_rows, weight_, m, x, y, parallel);

@@ -8,7 +8,8 @@
 //          none; `stride` is a multiple of 16
 //   x      of `run`: where the pairs of the block's columns begin
 //
-// Both may take numbers too small to be normal, read or on the way to a sum, as zero. NaN stays NaN.
+// Numbers too small to be normal may be taken as zero: those of the panel before or after they are rounded,
+// and sums on the way. NaN stays NaN.
 #pragma once
 
 #include <cstddef>

@@ -9,7 +9,8 @@
 namespace qc {
 namespace {
 
-constexpr size_t kRows = 8;  // 8 rows x 3 vectors: 24 sums, 3 of x and a broadcast pair fit 32 registers
+constexpr size_t kRows = 8;       // 8 rows x 3 vectors: 24 sums, 3 of x and a broadcast pair fit 32 registers
+constexpr size_t kMostRows = 16;  // of one vector: with fewer sums each addition waits for the one before it
 constexpr size_t kRowWords =
     kGemmColumns + kWords;  // not a power of two: rows fall into different cache sets
 
@@ -56,14 +57,16 @@ void multiply_rows(const GemmBlock& block, const uint16_t* weights, const float*
 
 template <size_t bits>
 void multiply(const PackedRows& weight, const GemmBlock& block, const float* x, float* sums) {
-  alignas(64) uint16_t weights[kRows * kRowWords];
+  alignas(64) uint16_t weights[kMostRows * kRowWords];
   for (size_t i = 0; i < block.rows;) {
     const size_t left = block.rows - i;
-    const size_t rows = left >= kRows ? kRows : left >= 4 ? 4 : 1;
+    const size_t most = block.positions == kLanes ? kMostRows : kRows;
+    const size_t rows = left >= most ? most : left >= kRows ? kRows : left >= 4 ? 4 : 1;
     for (size_t r = 0; r < rows; ++r)
       decode_words<bits>(weight, block.first_row + i + r, block.first_column, block.columns,
                          weights + r * kRowWords);
     float* const row_sums = sums + i * block.stride;
+    if (rows == kMostRows) multiply_tile<kMostRows, 1>(block, weights, x, row_sums);
     if (rows == kRows) multiply_rows<kRows>(block, weights, x, row_sums);
     if (rows == 4) multiply_rows<4>(block, weights, x, row_sums);
     if (rows == 1) multiply_rows<1>(block, weights, x, row_sums);
