@@ -76,7 +76,8 @@ def compile_file(
     processor can, and the same numbers, less precise ones, elsewhere.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
-    QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` is asked for with integers.
+    QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` is asked for with
+    integers.
     """
     proto = load_model(source)
     try:
