@@ -14,6 +14,7 @@ constexpr size_t kMostRows = 16;  // of one vector: with fewer sums each additio
 constexpr size_t kRowWords =
     kGemmColumns + kWords;  // not a power of two: rows fall into different cache sets
 
+// What is in the type of the intrinsics depends on the compiler: casts do not.
 inline __m512 add_products(__m512 sum, __m512i a, __m512i b) {
   return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 }
@@ -58,9 +59,9 @@ void multiply_rows(const GemmBlock& block, const uint16_t* weights, const float*
 template <size_t bits>
 void multiply(const PackedRows& weight, const GemmBlock& block, const float* x, float* sums) {
   alignas(64) uint16_t weights[kMostRows * kRowWords];
+  const size_t most = block.positions == kLanes ? kMostRows : kRows;
   for (size_t i = 0; i < block.rows;) {
     const size_t left = block.rows - i;
-    const size_t most = block.positions == kLanes ? kMostRows : kRows;
     const size_t rows = left >= most ? most : left >= kRows ? kRows : left >= 4 ? 4 : 1;
     for (size_t r = 0; r < rows; ++r)
       decode_words<bits>(weight, block.first_row + i + r, block.first_column, block.columns,
