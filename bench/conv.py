@@ -1,8 +1,9 @@
 """Times CodebookConv against onnxruntime's float32 Conv: one thread, interleaved, weights in a cache.
 
     python bench/conv.py --output docs/results/conv
+    python bench/conv.py --bfloat16 --output docs/results/conv_bfloat16
 
-Rounds and ratios are those of bench/interleaved.py.
+Rounds and ratios are those of bench/interleaved.py. With --bfloat16 CodebookConvBfloat16 takes turns with both.
 """
 
 import pathlib
@@ -12,7 +13,18 @@ from dataclasses import dataclass
 
 import click
 import numpy as np
-from interleaved import SEED, check_agree, hot_round, medians, one_node_model, publish, settings_of
+from interleaved import (
+    SEED,
+    check_agree,
+    hot_round,
+    in_bfloat16,
+    medians,
+    one_node_model,
+    publish,
+    session_call,
+    settings_of,
+    three_medians,
+)
 from onnx import helper
 
 from qcompile import ops, runtime
@@ -72,6 +84,7 @@ CASES = (
     Case("2 outputs a group", 64, 28, 128, 3, group=64),
     Case("4 outputs a group", 64, 28, 64, 3, group=16),
 )
+BFLOAT16_CASES = (CASES[1], *CASES[2:6], CASES[8], CASES[18])
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,9 @@ class Figures:
     packed_us: float
     float_us: float
     speedup: float
+    bfloat16_us: float | None = None
+    bfloat16_speedup: float | None = None  # over float32
+    bfloat16_gain: float | None = None  # over CodebookConv
 
 
 def packed_and_float(case: Case, random: np.random.Generator) -> tuple[bytes, bytes]:
@@ -115,6 +131,40 @@ def measure(case: Case, rounds: int) -> Figures:
     return Figures(case, *medians([hot_round(calls) for _ in range(rounds)]))
 
 
+def measure_bfloat16(case: Case, rounds: int) -> Figures:
+    random = np.random.default_rng(SEED)
+    x = {"x": random.standard_normal((1, case.channels, case.size, case.size), dtype=np.float32)}
+    packed, plain = packed_and_float(case, random)
+    rounded = in_bfloat16(packed)
+    calls = [session_call(packed, x), session_call(plain, x, library=False), session_call(rounded, x)]
+    check_agree(packed, x, calls[:2])
+    check_agree(rounded, x, calls[2:])
+    return Figures(case, **three_medians([hot_round(calls) for _ in range(rounds)]))
+
+
+def bfloat16_as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
+    lines = [
+        "# CodebookConvBfloat16 against CodebookConv and onnxruntime's float32 Conv",
+        "",
+        *(f"* {name}: {value}" for name, value in settings.items()),
+        "",
+        "Times are medians in microseconds, one thread, one image; ratios are medians of the rounds' ratios, above 1",
+        "bfloat16 is faster. How: the head of bench/conv.py.",
+        "",
+        "| convolution | x | weight | stride | bfloat16 | CodebookConv | float32 | over CodebookConv | over float32 |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(bfloat16_as_row(figure) for figure in figures),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def bfloat16_as_row(figures: Figures) -> str:
+    times = f"{figures.bfloat16_us:.0f} | {figures.packed_us:.0f} | {figures.float_us:.0f}"
+    ratios = f"**{figures.bfloat16_gain:.2f}x** | **{figures.bfloat16_speedup:.2f}x**"
+    return f"| {described(figures.case)} | {times} | {ratios} |"
+
+
 def as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
     lines = [
         "# CodebookConv against onnxruntime's float32 Conv",
@@ -132,24 +182,31 @@ def as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
-def as_row(figures: Figures) -> str:
-    case = figures.case
+def described(case: Case) -> str:
     x = " x ".join(map(str, (case.channels, case.size, case.size)))
     weight = " x ".join(map(str, case.weight_shape))
+    return f"{case.name} | {x} | {weight} | {case.stride}"
+
+
+def as_row(figures: Figures) -> str:
     times = f"{figures.packed_us:.0f} | {figures.float_us:.0f} | **{figures.speedup:.2f}x**"
-    return f"| {case.name} | {x} | {weight} | {case.stride} | {times} |"
+    return f"| {described(figures.case)} | {times} |"
 
 
 @click.command()
 @click.option("--rounds", default=21, show_default=True, help="Rounds of each case.")
+@click.option("--bfloat16", is_flag=True, help="Times CodebookConvBfloat16 as well, on some of the cases.")
 @click.option("--output", type=click.Path(path_type=pathlib.Path), help="Writes OUTPUT.md and OUTPUT.json too.")
-def main(rounds: int, output: pathlib.Path | None) -> None:
+def main(rounds: int, bfloat16: bool, output: pathlib.Path | None) -> None:
     """Times CodebookConv against onnxruntime's float32 Conv."""
+    settings = settings_of("bench/conv.py", rounds, bits=BITS)
+    if bfloat16:
+        figures = [measure_bfloat16(case, rounds) for case in BFLOAT16_CASES]
+        return publish(bfloat16_as_markdown(figures, settings), settings, figures, output)
     figures = []
     for case in CASES:
         figures.append(measure(case, rounds))
         print(as_row(figures[-1]), file=sys.stderr)
-    settings = settings_of("bench/conv.py", rounds, bits=BITS)
     publish(as_markdown(figures, settings), settings, figures, output)
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from qcompile import ops, runtime
+from qcompile import bfloat16_ops, ops, runtime
 from qcompile.comparison import worst_ratio
 from qcompile.reference import evaluate
 
@@ -49,6 +49,36 @@ def medians(rounds: list[list[float]]) -> tuple[float, float, float]:
     """The median times of the packed and the float call, and the median ratio."""
     packed, plain = (statistics.median(column) for column in zip(*rounds, strict=True))
     return packed, plain, statistics.median(round_[1] / round_[0] for round_ in rounds)
+
+
+def three_medians(rounds: list[list[float]]) -> dict[str, float]:
+    """The medians of the packed, the float and the bfloat16 call, and of the ratios to the last."""
+    packed, plain, bfloat16 = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return {
+        "packed_us": packed,
+        "float_us": plain,
+        "speedup": statistics.median(round_[1] / round_[0] for round_ in rounds),
+        "bfloat16_us": bfloat16,
+        "bfloat16_speedup": statistics.median(round_[1] / round_[2] for round_ in rounds),
+        "bfloat16_gain": statistics.median(round_[0] / round_[2] for round_ in rounds),
+    }
+
+
+def session_call(model: bytes, feeds: Mapping[str, npt.NDArray[Any]], *, library: bool = True) -> Callable[[], Any]:
+    """A call that runs ``model`` on one thread and gives its first output."""
+    session = runtime.session(model, threads=1, library=library)
+    return lambda: session.run(None, dict(feeds))[0]
+
+
+def in_bfloat16(packed: bytes) -> bytes:
+    """A packed model of one float layer with the operator that rounds to bfloat16 in its place."""
+    model = onnx.load_model_from_string(packed)
+    node, stored = model.graph.node[0], model.graph.initializer
+    node.op_type = bfloat16_ops.BFLOAT16_OF[node.op_type]
+    codebook = next(tensor for tensor in stored if tensor.name == "codebook")
+    rounded = bfloat16_ops.round_codebook(numpy_helper.to_array(codebook))
+    codebook.CopyFrom(numpy_helper.from_array(rounded, "codebook"))
+    return model.SerializeToString()
 
 
 def one_node_model(node: onnx.NodeProto, initializers: dict[str, npt.NDArray[np.generic]]) -> bytes:

@@ -1,10 +1,12 @@
 """Times CodebookMatMul against onnxruntime's float32 MatMul: one thread, interleaved, hot and cold.
 
     python bench/matmul.py --output docs/results/matmul
+    python bench/matmul.py --bfloat16 --output docs/results/matmul_bfloat16
 
 Each round runs both for a slice of time, one after the other, so that a drifting clock and noisy neighbours hit both
 alike; the speed-up is the median of the rounds' ratios. Hot: the same weights again and again, as far as they fit the
 caches. Cold: a buffer larger than the last cache is written before each call, so the weights come from memory.
+With --bfloat16 CodebookMatMulBfloat16 takes turns with both, hot only.
 """
 
 import pathlib
@@ -16,10 +18,24 @@ from dataclasses import dataclass
 import click
 import numpy as np
 import numpy.typing as npt
-from interleaved import SEED, check_agree, hot_round, mean_us, medians, one_node_model, publish, settings_of
+import onnx
+from interleaved import (
+    SEED,
+    check_agree,
+    hot_round,
+    in_bfloat16,
+    mean_us,
+    medians,
+    one_node_model,
+    publish,
+    session_call,
+    settings_of,
+    three_medians,
+)
 from onnx import helper
 
 from qcompile import ops, runtime
+from qcompile.kernel_choice import kernels_of
 from qcompile.packing import pack_bits
 
 COLD_CALLS = 3  # in a round
@@ -49,6 +65,10 @@ CASES = (
     Case(64, 1024, 1024, 4),
     Case(196, 1024, 1024, 4),
 )
+BFLOAT16_CASES = (
+    *(Case(m, 1024, 1024, 4) for m in (1, 8, 16, 17, 32, 64, 128, 256)),
+    *(Case(64, 1024, 1024, bits) for bits in (1, 2, 6, 8)),
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,9 @@ class Figures:
     cold_packed_us: float | None = None
     cold_float_us: float | None = None
     cold_speedup: float | None = None
+    bfloat16_us: float | None = None
+    bfloat16_speedup: float | None = None  # over float32
+    bfloat16_gain: float | None = None  # over CodebookMatMul
 
 
 def packed_and_float(case: Case, random: np.random.Generator) -> tuple[bytes, bytes]:
@@ -104,6 +127,18 @@ def measure(case: Case, rounds: int, evicting: Floats) -> Figures:
     return Figures(case, kernel_name(case), *hot, *cold)
 
 
+def measure_bfloat16(case: Case, rounds: int) -> Figures:
+    random = np.random.default_rng(SEED)
+    x = {"x": random.standard_normal((case.m, case.k), dtype=np.float32)}
+    packed, plain = packed_and_float(case, random)
+    rounded = in_bfloat16(packed)
+    calls = [session_call(packed, x), session_call(plain, x, library=False), session_call(rounded, x)]
+    check_agree(packed, x, calls[:2])
+    check_agree(rounded, x, calls[2:])
+    kernel = kernels_of(onnx.load_model_from_string(rounded), {"x": x["x"].shape})["y"]
+    return Figures(case, kernel, **three_medians([hot_round(calls) for _ in range(rounds)]))
+
+
 def kernel_name(case: Case) -> str:
     kernels = runtime.runtime_info().kernels
     few = kernels[ops.CODEBOOK_MATMUL][case.bits - 1]
@@ -128,6 +163,30 @@ def as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
     return "\n".join(lines)
 
 
+def bfloat16_as_markdown(figures: Sequence[Figures], settings: dict[str, object]) -> str:
+    lines = [
+        "# CodebookMatMulBfloat16 against CodebookMatMul and onnxruntime's float32 MatMul",
+        "",
+        *(f"* {name}: {value}" for name, value in settings.items()),
+        "",
+        "Times are medians in microseconds, one thread, weights in a cache; ratios are medians of the rounds' ratios,",
+        "above 1 bfloat16 is faster. How: the head of bench/matmul.py.",
+        "",
+        "| m x k x n | bits | kernel | bfloat16 | CodebookMatMul | float32 | over CodebookMatMul | over float32 |",
+        "|---|---|---|---|---|---|---|---|",
+        *(bfloat16_as_row(figure) for figure in figures),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def bfloat16_as_row(figures: Figures) -> str:
+    case = figures.case
+    times = f"{figures.bfloat16_us:.0f} | {figures.packed_us:.0f} | {figures.float_us:.0f}"
+    ratios = f"**{figures.bfloat16_gain:.2f}x** | **{figures.bfloat16_speedup:.2f}x**"
+    return f"| {case.m} x {case.k} x {case.n} | {case.bits} | {figures.kernel} | {times} | {ratios} |"
+
+
 def as_row(figures: Figures) -> str:
     case = figures.case
     hot = f"{figures.packed_us:.0f} | {figures.float_us:.0f} | **{figures.speedup:.2f}x**"
@@ -141,16 +200,20 @@ def as_row(figures: Figures) -> str:
 @click.command()
 @click.option("--rounds", default=21, show_default=True, help="Rounds of each case.")
 @click.option("--quick", is_flag=True, help="Only 1 x 4096 x 4096 at 4 bits.")
+@click.option("--bfloat16", is_flag=True, help="Times CodebookMatMulBfloat16 as well, on cases of its own.")
 @click.option("--output", type=click.Path(path_type=pathlib.Path), help="Writes OUTPUT.md and OUTPUT.json too.")
-def main(rounds: int, quick: bool, output: pathlib.Path | None) -> None:
+def main(rounds: int, quick: bool, bfloat16: bool, output: pathlib.Path | None) -> None:
     """Times CodebookMatMul against onnxruntime's float32 MatMul."""
+    settings = settings_of("bench/matmul.py", rounds)
+    if bfloat16:
+        figures = [measure_bfloat16(case, rounds) for case in BFLOAT16_CASES]
+        return publish(bfloat16_as_markdown(figures, settings), settings, figures, output)
     evicting = np.zeros(EVICTING_BYTES // 4, np.float32)
     cases = [case for case in CASES if not quick or case == Case(1, 4096, 4096, 4)]
     figures = []
     for case in cases:
         figures.append(measure(case, rounds, evicting))
         print(as_row(figures[-1]), file=sys.stderr)
-    settings = settings_of("bench/matmul.py", rounds)
     publish(as_markdown(figures, settings), settings, figures, output)
 
 

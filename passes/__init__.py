@@ -20,6 +20,7 @@ from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
+from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_weights import RoundWeights
 from qcompile.passes.verify import Verify
 
@@ -70,8 +71,11 @@ def dynamic_passes(
     )
 
 
-def pipeline(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
-    """The passes from an exported model to a packed one, in order; without ``functions`` no bodies are attached."""
+def pipeline(*, functions: bool = True, bfloat16: bool = False) -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from an exported model to a packed one, in order; without ``functions`` no bodies are attached.
+
+    With ``bfloat16`` layers multiply numbers rounded to that.
+    """
     return (
         # First: auto_pad needs the size of its input, folding the number of axes.
         InferShapes(),
@@ -79,6 +83,8 @@ def pipeline(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
         FuseCodebookConv(),
         # After fusing: only the fused operators have a scale and a bias to fold into.
         FoldBatchNorm(),
+        # After folding, which may change entries; before packing, which leaves out those that became equal.
+        *((RoundToBfloat16(),) if bfloat16 else ()),
         *_packing_passes(functions),
     )
 

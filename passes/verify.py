@@ -7,8 +7,9 @@ import numpy as np
 import onnx.checker
 import onnx_ir as ir
 
+from qcompile.bfloat16_ops import BFLOAT16_OPS, check_bfloat16_codebook
 from qcompile.errors import ModelError
-from qcompile.ops import CODEBOOK_CONV, FORMAT_VERSION, OPERANDS, check_packed_weight
+from qcompile.ops import CODEBOOK_CONV, CODEBOOK_CONV_BFLOAT16, FORMAT_VERSION, OPERANDS, check_packed_weight
 from qcompile.passes._match import constant
 from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
 from qcompile.passes._verify_integer import RULES, check_integer_node
@@ -73,13 +74,15 @@ def _check_packed_weight(node: ir.Node, where: str, shape: tuple[int, ...]) -> N
             raise ModelError(f"{where}: {name} is {found.dtype}, wanted float32")
     bits = _attribute(node, where, "bits", 1)[0]
     check_packed_weight(where, indices, codebook, scale, bias, bits, shape)
+    if node.op_type in BFLOAT16_OPS:
+        check_bfloat16_codebook(where, codebook)
     if (np.diff(operand(node, CODEBOOK), axis=1) < 0).any() and bits < 8:
         raise ModelError(f"{where}: the codebook decreases along a row")
 
 
 def _check_shape_and_attributes(node: ir.Node, where: str, shape: tuple[int, ...]) -> None:
     axes = len(shape) - 2
-    is_convolution = node.op_type in (CODEBOOK_CONV, SPARSE_CONV)
+    is_convolution = node.op_type in (CODEBOOK_CONV, CODEBOOK_CONV_BFLOAT16, SPARSE_CONV)
     if axes not in ((1, 2) if is_convolution else (0,)):
         raise ModelError(f"{where}: weight_shape of {node.op_type} is {list(shape)}")
     if not is_convolution:

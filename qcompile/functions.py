@@ -12,7 +12,7 @@ import onnx.parser
 from qcompile.integer_decoding import INTEGER_WEIGHT
 from qcompile.integer_functions import INTEGER_BODIES
 from qcompile.integer_ops import INTEGER_LAYERS
-from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, DOMAIN
+from qcompile.ops import CODEBOOK_CONV, CODEBOOK_CONV_BFLOAT16, CODEBOOK_MATMUL, CODEBOOK_MATMUL_BFLOAT16, DOMAIN
 from qcompile.row_functions import ROW_BODIES
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_MATMUL
 
@@ -63,6 +63,12 @@ _EPILOGUE = """
   offset = Slice (nones, zero, keepb)
 """
 
+# x rounded to bfloat16, as floats.
+_ROUNDING = """
+  half = Cast <to = 16> (x)
+  near = Cast <to = 1> (half)
+"""
+
 _MATMUL = f"""
 <opset_import: ["" : OPSET], domain: "{DOMAIN}">
 {CODEBOOK_MATMUL} <bits, weight_shape> (x, indices, codebook, scale, bias) => (y) {{
@@ -93,6 +99,18 @@ _CONV = f"""
   y = Add (scaled, offsets)
 }}
 """
+
+# The same of x rounded: only where it is multiplied may it say so.
+_MATMUL_BFLOAT16 = (
+    _MATMUL.replace(f"{CODEBOOK_MATMUL} ", f"{CODEBOOK_MATMUL_BFLOAT16} ")
+    .replace("=> (y) {", f"=> (y) {{{_ROUNDING}")
+    .replace("MatMul (x,", "MatMul (near,")
+)
+_CONV_BFLOAT16 = (
+    _CONV.replace(f"{CODEBOOK_CONV} ", f"{CODEBOOK_CONV_BFLOAT16} ")
+    .replace("=> (y) {", f"=> (y) {{{_ROUNDING}")
+    .replace("(x, weight)", "(near, weight)")
+)
 
 # Corrections as a weight of zeros elsewhere: a gap and one are the step from a correction to the next.
 _SCATTER = """
@@ -131,6 +149,8 @@ _SPARSE_CONV = f"""
 _BODIES = {
     CODEBOOK_MATMUL: _MATMUL,
     CODEBOOK_CONV: _CONV,
+    CODEBOOK_MATMUL_BFLOAT16: _MATMUL_BFLOAT16,
+    CODEBOOK_CONV_BFLOAT16: _CONV_BFLOAT16,
     SPARSE_MATMUL: _SPARSE_MATMUL,
     SPARSE_CONV: _SPARSE_CONV,
     **INTEGER_BODIES,

@@ -7,13 +7,13 @@ import numpy as np
 import onnx
 from onnx import helper, shape_inference
 
-from qcompile import integer_ops, ops, runtime, sparse_ops
+from qcompile import bfloat16_ops, integer_ops, ops, runtime, sparse_ops
 from qcompile.errors import QCompileError
 
 _PRODUCT_QUESTION, _CONV_QUESTION = "IntegerMatMulKernel", "IntegerConvKernel"
-_DYNAMIC_QUESTION = "IntegerMatMulDynamicKernel"
 _OWN_KERNELS = frozenset([ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV])  # chosen by their attributes alone
 _SPARSE = frozenset(sparse_ops.SPARSE_OF.values())
+_READ_FLOATS = bfloat16_ops.BFLOAT16_OPS | {integer_ops.INTEGER_MATMUL_DYNAMIC}
 _FLOAT, _UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
 
 
@@ -31,8 +31,8 @@ def kernels_of(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | Non
     if sparse := [node for node in nodes if node.op_type in _SPARSE]:
         names = runtime.runtime_info().kernels
         kernels |= {node.output[0]: names[node.op_type][0] for node in sparse}
-    integers = [node for node in nodes if node.op_type in integer_ops.INTEGER_LAYERS]
-    return kernels | _ask(model, integers, _infer_shapes(model, shapes or {}) if integers else {})
+    asked = [node for node in nodes if node.op_type in integer_ops.INTEGER_LAYERS | bfloat16_ops.BFLOAT16_OPS]
+    return kernels | _ask(model, asked, _infer_shapes(model, shapes or {}) if asked else {})
 
 
 def _infer_shapes(model: onnx.ModelProto, given: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
@@ -66,7 +66,7 @@ def _ask(
     operands = {name for node in known for name in _operands(node)}
     stored = [tensor for tensor in model.graph.initializer if tensor.name in operands]
     questions = [_question(node, number) for number, node in enumerate(known)]
-    kinds = [_FLOAT if node.op_type == integer_ops.INTEGER_MATMUL_DYNAMIC else _UINT8 for node in known]
+    kinds = [_FLOAT if node.op_type in _READ_FLOATS else _UINT8 for node in known]
     inputs = [
         helper.make_tensor_value_info(question.input[0], kind, shapes[node.input[0]])
         for node, question, kind in zip(known, questions, kinds, strict=True)
@@ -100,8 +100,8 @@ def _operands(node: onnx.NodeProto) -> list[str]:
 def _question(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
     """The operator that tells which kernel ``node`` runs, of the same operands and attributes; x is of its own."""
     kind = _CONV_QUESTION if node.op_type in integer_ops.INTEGER_CONVS else _PRODUCT_QUESTION
-    if node.op_type == integer_ops.INTEGER_MATMUL_DYNAMIC:
-        kind = _DYNAMIC_QUESTION
+    if node.op_type in _READ_FLOATS:
+        kind = f"{node.op_type}Kernel"
     inputs = [f"x of {number}", *_operands(node)]
     question = helper.make_node(kind, inputs, [f"kernel of {number}"], name=node.name, domain=ops.DOMAIN)
     question.attribute.extend(node.attribute)

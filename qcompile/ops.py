@@ -18,6 +18,8 @@ DOMAIN_VERSION = 1  # for ever: later versions of the library only add optional 
 FORMAT_VERSION = 1
 CODEBOOK_MATMUL = "CodebookMatMul"
 CODEBOOK_CONV = "CodebookConv"
+CODEBOOK_MATMUL_BFLOAT16 = "CodebookMatMulBfloat16"  # their meaning: bfloat16_ops.py
+CODEBOOK_CONV_BFLOAT16 = "CodebookConvBfloat16"
 OPERANDS = ("x", "indices", "codebook", "scale", "bias")
 
 Floats = npt.NDArray[np.floating]

@@ -12,6 +12,7 @@ import onnx
 from onnx import numpy_helper
 
 from qcompile import integer_ops, integer_product, ops, row_ops, sparse_ops
+from qcompile.bfloat16_ops import BFLOAT16_OPS, check_bfloat16_codebook
 from qcompile.errors import ModelError
 
 PLAN_KEY = "qcompile.plan"
@@ -64,8 +65,10 @@ class PackedLayer:
 
     @property
     def activation_bits(self) -> int:
-        """Bits of what the weight is multiplied by: those of codes, or 32."""
-        return int(_attributes(self.name, self.node).get("x_bits", 8)) if self.is_integer else 32
+        """Bits of what the weight is multiplied by: those of codes, 16 of bfloat16, or 32."""
+        if self.is_integer:
+            return int(_attributes(self.name, self.node).get("x_bits", 8))
+        return 16 if self.op in BFLOAT16_OPS else 32
 
     @property
     def weights(self) -> int:
@@ -200,7 +203,7 @@ def _read_layer(
     where = f"{node.op_type} {node.name!r}"
     if node.op_type in integer_ops.INTEGER_LAYERS:
         return _read_integer_layer(where, node, sparse, initializers)
-    if node.op_type not in (ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV) or len(node.input) != len(ops.OPERANDS):
+    if node.op_type not in sparse_ops.SPARSE_OF or len(node.input) != len(ops.OPERANDS):
         raise ModelError(
             f"{where}: not an operator of format {ops.FORMAT_VERSION} with inputs {', '.join(ops.OPERANDS)}"
         )
@@ -210,6 +213,8 @@ def _read_layer(
     bits, shape = attributes["bits"], attributes["weight_shape"]
     indices, codebook, scale, bias = _stored(where, node.input[1:], initializers)
     ops.check_packed_weight(where, indices, codebook, scale, bias, bits, shape)
+    if node.op_type in BFLOAT16_OPS:
+        check_bfloat16_codebook(where, codebook)
     if (np.diff(codebook, axis=1) < 0).any():
         raise ModelError(
             f"{where}: the codebook decreases along a row, wanted ascending entries; compile the model again"

@@ -13,12 +13,24 @@ import numpy.typing as npt
 
 from qcompile.errors import ModelError
 from qcompile.integer_ops import INTEGER_CONV_FLOAT, INTEGER_MATMUL_DYNAMIC, INTEGER_MATMUL_FLOAT
-from qcompile.ops import CODEBOOK_CONV, CODEBOOK_MATMUL, Floats, convolve
+from qcompile.ops import (
+    CODEBOOK_CONV,
+    CODEBOOK_CONV_BFLOAT16,
+    CODEBOOK_MATMUL,
+    CODEBOOK_MATMUL_BFLOAT16,
+    Floats,
+    convolve,
+)
 
 SPARSE_MATMUL = "SparseMatMul"
 SPARSE_CONV = "SparseConv"
 SPARSE_OPERANDS = ("x", "base", "gaps", "values")
-SPARSE_OF = {CODEBOOK_MATMUL: SPARSE_MATMUL, CODEBOOK_CONV: SPARSE_CONV}
+SPARSE_OF = {
+    CODEBOOK_MATMUL: SPARSE_MATMUL,
+    CODEBOOK_CONV: SPARSE_CONV,
+    CODEBOOK_MATMUL_BFLOAT16: SPARSE_MATMUL,
+    CODEBOOK_CONV_BFLOAT16: SPARSE_CONV,
+}
 CORRECTED = {
     **SPARSE_OF,
     INTEGER_MATMUL_FLOAT: SPARSE_MATMUL,

@@ -13,6 +13,8 @@ constexpr const char* kDomain = "qcompile";
 OrtStatus* add_operators(const ort::Api* api, OrtCustomOpDomain* domain) {
   for (const ort::CustomOp* op : {codebook_matmul_op(),
                                   codebook_conv_op(),
+                                  codebook_matmul_bfloat16_op(),
+                                  codebook_conv_bfloat16_op(),
                                   sparse_matmul_op(),
                                   sparse_conv_op(),
                                   integer_matmul_op(),
@@ -34,6 +36,8 @@ OrtStatus* add_operators(const ort::Api* api, OrtCustomOpDomain* domain) {
                                   quantize_input_op(),
                                   quantize_layer_normalization_op(),
                                   quantize_softmax_op(),
+                                  codebook_matmul_bfloat16_kernel_op(),
+                                  codebook_conv_bfloat16_kernel_op(),
                                   integer_matmul_kernel_op(),
                                   integer_matmul_dynamic_kernel_op(),
                                   integer_conv_kernel_op(),

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 
 from qcompile import ops, sparse_ops
+from qcompile.bfloat16_ops import BFLOAT16_OF, BFLOAT16_OPS, round_codebook
 from qcompile.functions import function_bodies
 from qcompile.packing import pack_bits
 from qcompile.reference import evaluate
@@ -46,6 +47,7 @@ CASES = [
     conv((6, 1, 3, 3), 4, 2, (1, 6, 5, 5), (2, 2), (1, 1, 1, 1), (1, 1), 6),
     conv((4, 3, 5), 7, 1, (2, 3, 11), (3,), (0, 2), (2,)),
 ]
+CASES += [{**case, "operator": BFLOAT16_OF[case["operator"]]} for case in CASES]
 
 
 def make(case, scaled, biased, opset=18, seed=0):
@@ -54,6 +56,7 @@ def make(case, scaled, biased, opset=18, seed=0):
     n, bits = case["shape"][0], case["bits"]
     indices = rng.integers(0, 2**bits, case["shape"]).astype(np.uint8)
     codebook = np.sort(rng.standard_normal((case["groups"], 2**bits)).astype(np.float32))
+    codebook = round_codebook(codebook) if case["operator"] in BFLOAT16_OPS else codebook
     scale, bias = (rng.standard_normal(n if present else 0).astype(np.float32) for present in (scaled, biased))
     arrays = {"indices": pack_bits(indices, bits), "codebook": codebook, "scale": scale, "bias": bias}
     attributes = {name: case[name] for name in ("strides", "pads", "dilations", "group") if name in case}
@@ -115,7 +118,8 @@ def test_onnxruntime_folds_the_decoding_when_the_session_is_created(case, tmp_pa
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     onnxruntime.InferenceSession(model.SerializeToString(), options)
     left = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
-    assert set(left) <= {"MatMul", "Conv", "Mul", "Add"}
+    assert set(left) <= {"MatMul", "Conv", "Mul", "Add", "Cast"}
+    assert left.count("Cast") == (2 if case["operator"] in BFLOAT16_OPS else 0)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,8 @@ def test_onnxruntime_folds_the_decoding_when_the_session_is_created(case, tmp_pa
     [
         (ops.CODEBOOK_MATMUL, 1600),
         (ops.CODEBOOK_CONV, 1900),
+        (ops.CODEBOOK_MATMUL_BFLOAT16, 1700),
+        (ops.CODEBOOK_CONV_BFLOAT16, 2000),
         (sparse_ops.SPARSE_MATMUL, 800),
         (sparse_ops.SPARSE_CONV, 900),
     ],

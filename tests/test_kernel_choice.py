@@ -11,8 +11,9 @@ from tests import dynamic
 from tests.runtime.integer_models import random_layer
 
 ISAS = runtime.runtime_info().isas
-GEMM_ISAS = {"avx512": "avx2"}  # what integer kernels run there
-POPCOUNT_ISAS = {"avx512_vnni": "avx512_vnni", "avx512": "avx2", "avx_vnni": "avx2", "avx2": "avx2"}
+GEMM_ISAS = {"avx512": "avx2", "avx512_bf16": "avx512_vnni"}  # what integer kernels run there
+VNNI_ISAS = ("avx512_vnni", "avx512_bf16")  # they run the same
+POPCOUNT_ISAS = dict.fromkeys(VNNI_ISAS, "avx512_vnni") | dict.fromkeys(("avx512", "avx_vnni", "avx2"), "avx2")
 PLAIN = {"strides": [1, 1], "pads": [1, 1, 1, 1], "dilations": [1, 1], "group": 1}
 
 
@@ -43,7 +44,7 @@ def with_shape(model, shape):
 @pytest.mark.parametrize("op", ["IntegerConv", "IntegerConvAdd", "IntegerConvFloat", "IntegerConvTable"])
 def test_a_convolution_of_few_bits_runs_winograd_where_the_weights_and_the_size_allow(isa, op):
     direct = f"integer_gemm_{GEMM_ISAS.get(isa, isa)}"
-    winograd = f"integer_winograd_{isa}" if isa == "avx512_vnni" else direct
+    winograd = "integer_winograd_avx512_vnni" if isa in VNNI_ISAS else direct
     assert kernel(op, 4, (64, 64, 3, 3), (1, 28, 28, 64), x_bits=6, **PLAIN) == winograd
     assert kernel(op, 4, (64, 64, 3, 3), (1, 28, 28, 64), x_bits=7, **PLAIN) == direct
     assert kernel(op, 4, (64, 64, 3, 3), (1, 1, 1, 64), x_bits=6, **PLAIN) == direct  # too small to gain
@@ -62,7 +63,7 @@ def test_weights_of_one_bit_are_counted_where_that_is_faster(isa):
 
 
 def test_a_product_of_few_rows_runs_a_kernel_of_its_own(isa):
-    few = "integer_gemv_avx512_vnni" if isa == "avx512_vnni" else f"integer_gemm_{GEMM_ISAS.get(isa, isa)}"
+    few = "integer_gemv_avx512_vnni" if isa in VNNI_ISAS else f"integer_gemm_{GEMM_ISAS.get(isa, isa)}"
     many = f"integer_gemm_{GEMM_ISAS.get(isa, isa)}"
     for op in ("IntegerMatMul", "IntegerMatMulAdd", "IntegerMatMulTable", "IntegerMatMulAddFloat"):
         assert kernel(op, 4, (64, 128), (1, 128)) == few

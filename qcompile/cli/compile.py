@@ -29,6 +29,11 @@ BATCH = 50
     is_flag=True,
     help="Make what MatMul and Gemm read integers, each row in a range of its own as it comes: needs no inputs.",
 )
+@click.option(
+    "--bfloat16",
+    is_flag=True,
+    help="Round codebooks, and what layers read, to bfloat16: up to twice as fast where the processor multiplies it.",
+)
 @click.option("--bits", type=BITS, default=8, show_default=True, help="Of integers: of weights not learned.")
 @click.option("--activation-bits", type=BITS, default=8, show_default=True, help="Of integers: of activations.")
 @click.option(
@@ -47,6 +52,7 @@ def compile_command(
     functions: bool,
     calibration: pathlib.Path | None,
     dynamic: bool,
+    bfloat16: bool,
     bits: int,
     activation_bits: int,
     calibrate_method: str,
@@ -61,7 +67,7 @@ def compile_command(
     from qcompile.compiler import DynamicIntegers, Integers, compile_file
     from qcompile.loading import fixed_batch, load_model
 
-    _refuse_options(context, calibrates=calibration is not None, dynamic=dynamic)
+    _refuse_options(context, calibrates=calibration is not None, dynamic=dynamic, bfloat16=bfloat16)
     samples = read_inputs(calibration)
     methods: dict[str, Method] = {"mse": MeanSquareError(), "minmax": MinMax(), "percentile": Percentile()}
     integers: Integers | DynamicIntegers | None = DynamicIntegers(activation_bits, bits) if dynamic else None
@@ -73,13 +79,17 @@ def compile_command(
             method=methods[calibrate_method],
             cache=calibration_cache,
         )
-    click.echo(compile_file(exported, output, functions=functions, integers=integers).as_text())
+    click.echo(compile_file(exported, output, functions=functions, integers=integers, bfloat16=bfloat16).as_text())
 
 
-def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool) -> None:
+def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool, bfloat16: bool) -> None:
     """Raises UsageError for an option that would do nothing."""
     if calibrates and dynamic:
         raise click.UsageError("--calibration finds ranges beforehand, --dynamic as rows come: give one of them")
+    if bfloat16 and (calibrates or dynamic):
+        raise click.UsageError(
+            "--bfloat16 is for layers whose activations stay floats: not with --calibration, --dynamic"
+        )
     needs = {"calibrate_method": "--calibration", "calibration_cache": "--calibration"} if not calibrates else {}
     if not calibrates and not dynamic:
         needs |= dict.fromkeys(("bits", "activation_bits"), "--calibration or --dynamic")

@@ -33,6 +33,10 @@ std::vector<Isa> detect() {
   // Every processor that has the first two so far has the third.
   const bool vnni = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
                     __builtin_cpu_supports("avx512vpopcntdq");
+#ifdef QC_ISA_X86_AVX512_BF16
+  // A processor that has it but not all of the others (there is one family) runs the kernels of avx512.
+  if (avx512 && vnni && __builtin_cpu_supports("avx512bf16")) found.push_back(Isa::avx512_bf16);
+#endif
   if (avx512 && vnni) found.push_back(Isa::avx512_vnni);
 #endif
   if (avx512) found.push_back(Isa::avx512);
@@ -56,6 +60,8 @@ std::string names(const std::vector<Isa>& isas) {
 
 const char* isa_name(Isa isa) {
   switch (isa) {
+    case Isa::avx512_bf16:
+      return "avx512_bf16";
     case Isa::avx512_vnni:
       return "avx512_vnni";
     case Isa::avx512:
@@ -72,11 +78,13 @@ const char* isa_name(Isa isa) {
 
 bool includes(Isa isa, Isa needed) {
   switch (needed) {
-    case Isa::avx512_vnni:
+    case Isa::avx512_bf16:
     case Isa::avx_vnni:
       return isa == needed;
+    case Isa::avx512_vnni:
+      return isa == needed || isa == Isa::avx512_bf16;
     case Isa::avx512:
-      return isa == Isa::avx512 || isa == Isa::avx512_vnni;
+      return isa == needed || includes(isa, Isa::avx512_vnni);
     case Isa::avx2:
       return isa != Isa::scalar;
     case Isa::scalar:

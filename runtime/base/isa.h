@@ -6,7 +6,7 @@
 
 namespace qc {
 
-enum class Isa { scalar, avx2, avx_vnni, avx512, avx512_vnni };
+enum class Isa { scalar, avx2, avx_vnni, avx512, avx512_vnni, avx512_bf16 };
 
 const char* isa_name(Isa isa);
 

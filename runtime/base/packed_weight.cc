@@ -1,5 +1,9 @@
 #include "base/packed_weight.h"
 
+#include <cmath>
+#include <cstring>
+#include <limits>
+
 #include "base/checked_arithmetic.h"
 
 namespace qc {
@@ -117,6 +121,20 @@ std::string check_packed_weight(const WeightClaim& claim, PackedWeight* weight) 
   weight->shape = shape;
   weight->scale = if_present(claim.scale);
   weight->bias = if_present(claim.bias);
+  return "";
+}
+
+// Denormal ones are refused: the processor's own products would take them as zero.
+std::string check_bfloat16_codebook(const PackedWeight& weight) {
+  const size_t count = weight.outputs / weight.rows.rows_per_codebook << weight.rows.bits;
+  for (size_t i = 0; i < count; ++i) {
+    const float entry = weight.rows.codebook[i];
+    uint32_t bits;
+    std::memcpy(&bits, &entry, sizeof bits);
+    if ((bits & 0xffffu) != 0 || (entry != 0 && std::abs(entry) < std::numeric_limits<float>::min()))
+      return "codebook element " + std::to_string(i) + " is " + std::to_string(entry) +
+             ", no bfloat16 value or a denormal one; wanted bfloat16 values, zero or normal" + kRepack;
+  }
   return "";
 }
 

@@ -33,4 +33,7 @@ std::string check_weight_attributes(const WeightClaim& claim);
 // Fills *weight, or returns a message that says what is wrong, what was found and what is wanted.
 std::string check_packed_weight(const WeightClaim& claim, PackedWeight* weight);
 
+// What is wrong with the codebook of a weight whose products are those of bfloat16; empty where nothing is.
+std::string check_bfloat16_codebook(const PackedWeight& weight);
+
 }  // namespace qc

@@ -146,6 +146,8 @@ class Depthwise {
                        float* outputs) const {
     const int64_t each = group_outputs(convolution_), first_output = first_group * each;
     fill(tile, first_group, count, inputs);
+    if (kernels_.prepare != nullptr)
+      kernels_.prepare(static_cast<size_t>(count), static_cast<size_t>(group_floats()), inputs);
     for (int64_t i = 0; i < count * each; ++i) {
       multiply(tile, first_output + i, inputs + i / each * group_floats(), outputs);
       store(tile, first_output + i, outputs);

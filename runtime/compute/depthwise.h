@@ -17,6 +17,7 @@ namespace qc {
 struct DepthwiseKernels {
   CodebookDepthwise multiply;
   CopyRows copy;
+  void (*prepare)(size_t rows, size_t columns, float* x) = nullptr;  // of a tile of x, in place; or null
 };
 inline DepthwiseKernels get_depthwise_kernels(Isa isa) {
   return {get_codebook_depthwise(isa), get_copy_rows(isa)};

@@ -75,7 +75,9 @@ class Multiplication {
   void run_items(const Slice& slice, size_t first_item, size_t count, const Parallel& parallel) const {
     parallel(count, [&](size_t i) {
       const PanelBlock block = panel_block(slice, first_item + i);
-      panels_.fill(block, scratch_.data() + i * panel_floats());
+      float* const panel = scratch_.data() + i * panel_floats();
+      panels_.fill(block, panel);
+      if (kernel_.prepare != nullptr) kernel_.prepare(block.columns, stride_, panel);
     });
     parallel(count * row_tasks_, [&](size_t task) {
       const size_t i = task / row_tasks_;
@@ -100,7 +102,7 @@ class Multiplication {
     for (size_t j = 0; j < slice.columns; j += kGemmColumns) {
       const size_t columns = std::min(kGemmColumns, slice.columns - j);
       const GemmBlock block = {row, rows, slice.first_column + j, columns, padded, stride_};
-      kernel_.run(weight_.rows, block, panel + j * stride_, sums);
+      kernel_.run(weight_.rows, block, panel + j / kernel_.columns_in_row * stride_, sums);
     }
     store(slice, panel_block, row, rows, sums);
   }
@@ -120,18 +122,21 @@ class Multiplication {
   // Rows [row, + rows) at `count` positions of one image, in the order in which y lies.
   void store_run(const Slice& slice, size_t row, size_t rows, size_t count, const float* sums,
                  float* y) const {
-    if (output_.row_stride == 1) {
-      for (size_t p = 0; p < count; ++p)
-        for (size_t i = 0; i < rows; ++i)
-          store_one(slice, epilogue(slice, row + i), sums[i * stride_ + p],
-                    y + p * output_.position_stride + i);
-      return;
-    }
+    if (output_.row_stride == 1) return store_transposed(slice, row, rows, count, sums, y);
     for (size_t i = 0; i < rows; ++i) {
       const Epilogue row_epilogue = epilogue(slice, row + i);
       float* const y_row = y + i * output_.row_stride;
       for (size_t p = 0; p < count; ++p) store_one(slice, row_epilogue, sums[i * stride_ + p], y_row + p);
     }
+  }
+
+  void store_transposed(const Slice& slice, size_t row, size_t rows, size_t count, const float* sums,
+                        float* y) const {
+    Epilogue epilogues[kTaskRows];
+    for (size_t i = 0; i < rows; ++i) epilogues[i] = epilogue(slice, row + i);
+    for (size_t p = 0; p < count; ++p)
+      for (size_t i = 0; i < rows; ++i)
+        store_one(slice, epilogues[i], sums[i * stride_ + p], y + p * output_.position_stride + i);
   }
 
   // Until the last slice y holds plain sums.
@@ -162,6 +167,7 @@ void multiply_vectors(const CodebookGemv& kernel, const PackedWeight& weight, si
   const size_t x_stride = arranged_size(kernel, rows.bits, rows.columns);
   const Scratch arranged(m * x_stride);
   arrange_x(kernel, rows.bits, rows.columns, m, x, arranged.data());
+  if (kernel.prepare != nullptr) kernel.prepare(m, x_stride, arranged.data());
   parallel(divide_up(weight.outputs, kTaskRows), [&](size_t task) {
     const size_t first = task * kTaskRows;
     const size_t count = std::min(kTaskRows, weight.outputs - first);

@@ -6,6 +6,7 @@
 #include "base/convolution.h"
 #include "base/isa.h"
 #include "compute/depthwise.h"
+#include "compute/float_kernels.h"
 #include "kernels/add_elements/dispatch.h"
 #include "kernels/add_scaled/dispatch.h"
 #include "kernels/codebook_depthwise/dispatch.h"
@@ -53,11 +54,14 @@ std::string integer_kernels_as_json(Isa isa) {
 
 // The kernels of the packed operators for bits 1 to 8. For CodebookMatMul, that of few rows of x, where the
 // rows of the weight are whole bytes; more rows run the kernel of CodebookConv. A convolution that
-// is_depthwise (compute/depthwise.h) runs that of "CodebookConv depthwise". The sparse operators have no
+// is_depthwise (compute/depthwise.h) runs that of "CodebookConv depthwise". Those with x in bfloat16 run the
+// same ones, but for many rows and convolutions that are not depthwise. The sparse operators have no
 // bits: one kernel each.
 std::string kernels_as_json(Isa isa) {
   constexpr size_t kWholeBytes = 8;  // columns
   std::vector<std::string> matmul, conv, depthwise;
+  const std::string bfloat16 =
+      get_bfloat16_kernels(isa, {nullptr, 0, 1, kWholeBytes, 1, nullptr}).many_rows.name;
   for (size_t bits = 1; bits <= kMaxBits; ++bits) {
     matmul.push_back(get_codebook_gemv(isa, bits, kWholeBytes).name);
     conv.push_back(get_codebook_gemm(isa).name);
@@ -65,6 +69,8 @@ std::string kernels_as_json(Isa isa) {
   }
   return "{\"CodebookMatMul\": " + as_json(matmul) + ", \"CodebookConv\": " + as_json(conv) +
          ", \"CodebookConv depthwise\": " + as_json(depthwise) +
+         ", \"CodebookMatMulBfloat16\": " + as_json({bfloat16}) +
+         ", \"CodebookConvBfloat16\": " + as_json({bfloat16}) +
          ", \"SparseMatMul\": " + as_json({get_add_elements(isa).name}) +
          ", \"SparseConv\": " + as_json({get_add_scaled(isa).name}) + ", " + integer_kernels_as_json(isa) +
          "}";

@@ -17,11 +17,13 @@ int main() {
   }
   setenv("QCOMPILE_FORCE_ISA", "", 1);
   expect(choose_isa(&isa).empty(), "an empty name forces nothing");
-  for (Isa wider : {Isa::avx2, Isa::avx_vnni, Isa::avx512, Isa::avx512_vnni}) {
+  for (Isa wider : {Isa::avx2, Isa::avx_vnni, Isa::avx512, Isa::avx512_vnni, Isa::avx512_bf16}) {
     expect(includes(wider, Isa::scalar) && includes(wider, Isa::avx2) && includes(wider, wider),
            std::string(isa_name(wider)) + " includes the narrower ones");
     expect(!includes(Isa::scalar, wider), "scalar includes nothing else");
   }
+  expect(includes(Isa::avx512_bf16, Isa::avx512_vnni) && !includes(Isa::avx512_vnni, Isa::avx512_bf16),
+         "avx512_bf16 is more than avx512_vnni");
   expect(!includes(Isa::avx512_vnni, Isa::avx_vnni) && !includes(Isa::avx_vnni, Isa::avx512),
          "AVX-512 and avx_vnni do not include each other");
   for (const char* unknown : {"AVX2", "neon", "avx512 ", "none"}) {

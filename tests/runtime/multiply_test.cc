@@ -9,7 +9,7 @@ namespace {
 
 size_t checked = 0;
 
-void check_matmuls(Random& random, Isa isa) {
+void check_matmuls(Random& random, Isa isa, Precision precision) {
   struct Case {
     int64_t n, k;
     size_t m;
@@ -22,14 +22,14 @@ void check_matmuls(Random& random, Isa isa) {
     const size_t bits = uniform(random, 1, 8);
     const Flush flush = uniform(random, 0, 1) == 0 ? Flush::low : Flush::high;
     const size_t groups = uniform(random, 0, 1) == 0 ? 1 : static_cast<size_t>(c.n);
-    const RandomOperands operands(random, {c.n, c.k}, bits, groups, flush);
+    const RandomOperands operands(random, {c.n, c.k}, bits, groups, flush, precision);
     check_matmul(random, operands, isa, c.m, true, flush);
     if (c.m <= 20) check_matmul(random, operands, isa, c.m, false, flush);
     ++checked;
   }
 }
 
-void check_convolutions(Random& random, Isa isa) {
+void check_convolutions(Random& random, Isa isa, Precision precision) {
   struct Case {
     Shape weight, x;
     ConvolutionClaim claim;
@@ -61,7 +61,7 @@ void check_convolutions(Random& random, Isa isa) {
   };
   for (const Case& c : cases) {
     for (Flush flush : {Flush::low, Flush::high}) {
-      const RandomOperands operands(random, c.weight, uniform(random, 1, 8), 1, flush);
+      const RandomOperands operands(random, c.weight, uniform(random, 1, 8), 1, flush, precision);
       check_conv(random, operands, c.claim, c.x, isa, flush);
       ++checked;
     }
@@ -105,9 +105,11 @@ void check_depthwise_limits() {
 int main() {
   check_depthwise_limits();
   for (Isa isa : available_isas()) {
-    Random random(11);
-    check_matmuls(random, isa);
-    check_convolutions(random, isa);
+    for (Precision precision : {Precision::plain, Precision::bfloat16}) {
+      Random random(11);
+      check_matmuls(random, isa, precision);
+      check_convolutions(random, isa, precision);
+    }
   }
   return result(checked);
 }

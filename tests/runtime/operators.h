@@ -7,6 +7,7 @@
 #include "base/convolution.h"
 #include "base/packed_weight.h"
 #include "compute/depthwise.h"
+#include "compute/float_kernels.h"
 #include "compute/multiply.h"
 #include "compute/sparse.h"
 #include "support.h"
@@ -18,16 +19,33 @@ inline void run_backwards(size_t count, const std::function<void(size_t)>& task)
   for (size_t i = count; i-- > 0;) task(i);
 }
 
+// What is done to x and the codebook.
+enum class Precision { plain, bfloat16 };
+
+inline FloatKernels kernels_of(Precision precision, Isa isa, const PackedWeight& weight) {
+  return precision == Precision::plain ? get_float_kernels(isa, weight.rows)
+                                       : get_bfloat16_kernels(isa, weight.rows);
+}
+
+inline std::vector<float> as_read(Precision precision, std::vector<float> x) {
+  if (precision == Precision::bfloat16)
+    for (float& v : x) v = nearest_bfloat16(v);
+  return x;
+}
+
 // A weight with scale and bias, packed, its operands between guard pages.
 struct RandomOperands {
+  Precision precision;
   RandomWeight plain;
   std::vector<float> scale, bias;
   Guarded<uint8_t> indices;
   Guarded<float> codebook;
   WeightClaim claim;
 
-  RandomOperands(Random& random, const Shape& shape, size_t bits, size_t groups, Flush flush)
-      : plain(random, static_cast<size_t>(shape[0]), columns_of(shape), bits, groups),
+  RandomOperands(Random& random, const Shape& shape, size_t bits, size_t groups, Flush flush,
+                 Precision precision_ = Precision::plain)
+      : precision(precision_),
+        plain(random_weight(random, shape, bits, groups, precision_)),
         scale(uniform(random, 0, 1) == 0 ? std::vector<float>() : normal_floats(random, plain.rows)),
         bias(uniform(random, 0, 1) == 0 ? std::vector<float>() : normal_floats(random, plain.rows)),
         indices(plain.packed, flush),
@@ -45,6 +63,11 @@ struct RandomOperands {
   double bias_at(size_t row) const { return bias.empty() ? 0.0 : static_cast<double>(bias[row]); }
 
  private:
+  static RandomWeight random_weight(Random& random, const Shape& shape, size_t bits, size_t groups,
+                                    Precision precision) {
+    RandomWeight weight(random, static_cast<size_t>(shape[0]), columns_of(shape), bits, groups);
+    return precision == Precision::plain ? weight : weight.round_codebook();
+  }
   static size_t columns_of(const Shape& shape) {
     size_t columns = 1;
     for (size_t axis = 1; axis < shape.size(); ++axis) columns *= static_cast<size_t>(shape[axis]);
@@ -66,17 +89,18 @@ inline void check_matmul(Random& random, const RandomOperands& operands, Isa isa
   const std::vector<float> x = normal_floats(random, m * k);
   Guarded<float> guarded_x(x, flush), y(m * n, flush);
   y.fill(kNan);
+  const FloatKernels kernels = kernels_of(operands.precision, isa, weight);
+  const std::vector<float> read = as_read(operands.precision, x);
   if (many) {
-    multiply_panels(get_codebook_gemm(isa), weight, 1, m, MatMulPanels(guarded_x.data(), k),
+    multiply_panels(kernels.many_rows, weight, 1, m, MatMulPanels(guarded_x.data(), k),
                     {y.data(), m, 0, 1, n}, run_backwards);
   } else {
-    multiply_vectors(get_codebook_gemv(isa, weight.rows.bits, k), weight, m, guarded_x.data(), y.data(),
-                     run_backwards);
+    multiply_vectors(kernels.few_rows, weight, m, guarded_x.data(), y.data(), run_backwards);
   }
   for (size_t p = 0; p < m; ++p) {
     for (size_t i = 0; i < n; ++i) {
       Reference reference;
-      for (size_t j = 0; j < k; ++j) reference.add(x[p * k + j], operands.plain.at(i, j));
+      for (size_t j = 0; j < k; ++j) reference.add(read[p * k + j], operands.plain.at(i, j));
       reference.finish(operands.scale_at(i), operands.bias_at(i));
       expect(reference.allows(y.data()[p * n + i], k), std::string("matmul on ") + isa_name(isa) + ", " +
                                                            std::to_string(m) + " x " + as_text(weight.shape));
@@ -134,20 +158,21 @@ inline void check_conv(Random& random, const RandomOperands& operands, const Con
   size_t x_size = 1, y_size = 1;
   for (int64_t size : x_shape) x_size *= static_cast<size_t>(size);
   for (int64_t size : sizes.y_shape) y_size *= static_cast<size_t>(size);
-  Guarded<float> x(normal_floats(random, x_size), flush), y(y_size, flush);
+  const std::vector<float> values = normal_floats(random, x_size), read = as_read(operands.precision, values);
+  const FloatKernels kernels = kernels_of(operands.precision, isa, weight);
+  Guarded<float> x(values, flush), y(y_size, flush);
   y.fill(kNan);
   const std::string what =
       std::string(" on ") + isa_name(isa) + ", " + as_text(x_shape) + " * " + as_text(weight.shape);
   const size_t positions = y_size / std::max<size_t>(1, sizes.batch) / weight.outputs;
-  multiply_panels(get_codebook_gemm(isa), weight, convolution.groups, sizes.batch * positions,
+  multiply_panels(kernels.many_rows, weight, convolution.groups, sizes.batch * positions,
                   ConvolutionPanels(x.data(), convolution, sizes),
                   {y.data(), positions, weight.outputs * positions, positions, 1}, run_backwards);
-  expect_convolved(operands, convolution, sizes, x.data(), y.data(), "conv" + what);
+  expect_convolved(operands, convolution, sizes, read.data(), y.data(), "conv" + what);
   if (!is_depthwise(weight, convolution)) return;
   y.fill(kNan);
-  convolve_depthwise(get_depthwise_kernels(isa), weight, convolution, sizes, x.data(), y.data(),
-                     run_backwards);
-  expect_convolved(operands, convolution, sizes, x.data(), y.data(), "depthwise conv" + what);
+  convolve_depthwise(kernels.depthwise, weight, convolution, sizes, x.data(), y.data(), run_backwards);
+  expect_convolved(operands, convolution, sizes, read.data(), y.data(), "depthwise conv" + what);
 }
 
 // Corrections of a weight, zero elsewhere, their operands between guard pages.

@@ -54,6 +54,25 @@ void accepts(const char* what, const Change& change) {
   ++checked;
 }
 
+// Of the operators that multiply bfloat16 values.
+void check_bfloat16() {
+  const auto message_of = [](float entry) {
+    Valid valid;
+    valid.codebook[15] = entry;
+    PackedWeight weight;
+    expect(check_packed_weight(valid.claim, &weight).empty(), "a valid weight was refused");
+    ++checked;
+    return check_bfloat16_codebook(weight);
+  };
+  constexpr float kLeast = std::numeric_limits<float>::min(), kUnit = 1.0f / 128;
+  for (float entry : {0.0f, -0.0f, kLeast, 1 + kUnit, 3.0f, 255 * 0x1p120f})
+    expect(message_of(entry).empty(), "refused " + std::to_string(entry));
+  for (float entry : {kLeast / 2, kLeast / 128, 0.1f, 1 + kUnit / 2, std::numeric_limits<float>::max()}) {
+    expect_contains(message_of(entry), "codebook element 15 is ");
+    expect_contains(message_of(entry), "wanted bfloat16 values, zero or normal");
+  }
+}
+
 void check_attributes() {
   refuses("format_version is 2", [](Valid& v) { v.claim.format_version = 2; });
   refuses("format_version is 0", [](Valid& v) { v.claim.format_version = 0; });
@@ -160,6 +179,7 @@ void check_arithmetic() {
 int main() {
   accepts("a valid weight", [](Valid&) {});
   check_attributes();
+  check_bfloat16();
   check_operands();
   check_values();
   check_convolutions();

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -86,6 +87,23 @@ class Guarded {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
+// The bfloat16 value next to v by its definition: of the two around it the nearer one, in float64; of two as
+// near the one whose last bit is zero. Both neighbours of what is beyond the largest are multiples of its
+// step: 2^128 stands for infinity.
+inline float nearest_bfloat16(float v) {
+  if (std::isnan(v) || std::isinf(v) || v == 0) return v;
+  int exponent = 0;
+  std::frexp(static_cast<double>(v), &exponent);
+  const double step = std::ldexp(1.0, std::max(exponent, -125) - 8);
+  const double below = std::floor(static_cast<double>(v) / step);
+  const double rest = static_cast<double>(v) / step - below;
+  const bool up = rest > 0.5 || (rest == 0.5 && std::fmod(below, 2.0) != 0);
+  const double nearest = (up ? below + 1 : below) * step;
+  if (std::abs(nearest) >= std::ldexp(1.0, 128))
+    return std::copysign(std::numeric_limits<float>::infinity(), v);
+  return std::copysign(static_cast<float>(nearest), v);
+}
+
 // A random weight, in plain form and packed.
 struct RandomWeight {
   size_t rows, columns, bits, groups;
@@ -106,6 +124,12 @@ struct RandomWeight {
       float entry = -1;
       for (float step : normal_floats(random, entries)) codebook.push_back(entry += std::abs(step) * 0.1f);
     }
+  }
+
+  // Rounding keeps rows ascending.
+  RandomWeight& round_codebook() {
+    for (float& entry : codebook) entry = nearest_bfloat16(entry);
+    return *this;
   }
 
   double at(size_t row, size_t column) const {

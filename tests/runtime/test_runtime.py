@@ -10,8 +10,8 @@ from qcompile import runtime
 from qcompile.errors import QCompileError
 from tests.runtime.models import matmul_model, random_operands
 
-INTEGER_ISAS = {"avx512": "avx2"}  # what integer kernels run there
-FLOAT_ISAS = {"avx512_vnni": "avx512", "avx_vnni": "avx2"}  # what float kernels run there
+INTEGER_ISAS = {"avx512": "avx2", "avx512_bf16": "avx512_vnni"}  # what integer kernels run there
+FLOAT_ISAS = {"avx512_bf16": "avx512", "avx512_vnni": "avx512", "avx_vnni": "avx2"}  # what float kernels run there
 
 
 def test_info_names_the_version_and_a_kernel_for_every_width():
@@ -23,14 +23,15 @@ def test_info_names_the_version_and_a_kernel_for_every_width():
     packed, sparse = {"CodebookMatMul", "CodebookConv", "CodebookConv depthwise"}, {"SparseMatMul", "SparseConv"}
     integer = {"IntegerMatMul", "IntegerProduct", "IntegerConv", "IntegerConv winograd", "IntegerConv depthwise"}
     integer |= {"IntegerMatMul popcount", "IntegerConv popcount"}
-    assert set(info.kernels) == packed | sparse | integer
+    bfloat16 = {"CodebookMatMulBfloat16", "CodebookConvBfloat16"}
+    assert set(info.kernels) == packed | bfloat16 | sparse | integer
     for operator in packed:
         assert len(info.kernels[operator]) == 8
         assert all(
             name.startswith("codebook_") and name.endswith(FLOAT_ISAS.get(info.isa, info.isa))
             for name in info.kernels[operator]
         )
-    assert all(len(info.kernels[operator]) == 1 for operator in sparse | integer)
+    assert all(len(info.kernels[operator]) == 1 for operator in bfloat16 | sparse | integer)
 
 
 @pytest.mark.parametrize("isa", runtime.runtime_info().isas)
@@ -40,6 +41,9 @@ def test_the_forced_instruction_set_is_used(monkeypatch, isa):
     assert info.isa == isa
     # SparseMatMul has a plain kernel only: its loads lie apart.
     kernels = {operator: names for operator, names in info.kernels.items() if operator.startswith("Codebook")}
+    rounded = {name for operator in list(kernels) if operator.endswith("Bfloat16") for name in kernels.pop(operator)}
+    plain = f"codebook_gemm_{FLOAT_ISAS.get(isa, isa)}"
+    assert rounded == {"codebook_gemm_bfloat16_avx512_bf16" if isa == "avx512_bf16" else plain}
     assert all(name.endswith(f"_{FLOAT_ISAS.get(isa, isa)}") for names in kernels.values() for name in names)
     assert info.kernels["IntegerConv"] == (f"integer_gemm_{INTEGER_ISAS.get(isa, isa)}",)
 

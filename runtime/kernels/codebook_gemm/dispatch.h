@@ -7,9 +7,14 @@
 
 namespace qc {
 
+// Makes a panel x [columns, stride] ready for `run`, in place.
+using prepare_panel_fn = void (*)(size_t columns, size_t stride, float* panel);
+
 struct CodebookGemm {
   const char* name;
   codebook_gemm_fn run;
+  prepare_panel_fn prepare = nullptr;  // null: the panel is ready as it is
+  size_t columns_in_row = 1;           // how many columns of x a row of the panel that is ready holds
 };
 
 // The best kernel that needs no more than `isa`, which this machine has.

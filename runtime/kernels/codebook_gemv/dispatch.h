@@ -11,6 +11,7 @@ struct CodebookGemv {
   const char* name;
   codebook_gemv_fn run;
   bool whole_dwords;
+  void (*prepare)(size_t rows, size_t columns, float* x) = nullptr;  // of the arranged x, in place; or null
 
   bool takes(size_t bits, size_t columns) const {
     return !whole_dwords || ((bits == 1 || bits == 2 || bits == 4) && columns * bits % 8 == 0);
