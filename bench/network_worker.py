@@ -2,8 +2,9 @@
 
     python bench/network_worker.py SYSTEM MODEL INPUT.npy THREADS [LIBRARY]
 
-Says on stdout, a JSON object a line: first how long loading took and how much memory it and one run cost, then for each
-line "SECONDS" on stdin the mean time of a run over that long. Needs nothing of qcompile, only the system itself.
+Says on stdout, a JSON object a line: first how long loading took, how much memory it and one run cost, and how many
+numbers came out; then for each line "SECONDS" on stdin the mean time of a run over that long. Needs nothing of
+qcompile, only the system itself.
 """
 
 import json
@@ -28,7 +29,7 @@ def onnxruntime_run(model: str, x: np.ndarray, threads: int, library: str | None
         options.register_custom_ops_library(library)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     feeds = {session.get_inputs()[0].name: x}
-    return lambda: session.run(None, feeds)
+    return lambda: session.run(None, feeds)[0]
 
 
 def openvino_run(model: str, x: np.ndarray, threads: int, library: str | None) -> Run:
@@ -37,7 +38,7 @@ def openvino_run(model: str, x: np.ndarray, threads: int, library: str | None) -
     core = openvino.Core()
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
     request = core.compile_model(model, "CPU", settings).create_infer_request()
-    return lambda: request.infer({0: x}, share_inputs=True, share_outputs=True)
+    return lambda: request.infer({0: x}, share_inputs=True, share_outputs=True)[0]
 
 
 def litert_run(model: str, x: np.ndarray, threads: int, library: str | None) -> Run:
@@ -95,8 +96,8 @@ def main() -> None:
     start = time.perf_counter()
     run = SYSTEMS[system](model, x, int(threads), library[0] if library else None)
     load_ms = (time.perf_counter() - start) * 1e3
-    run()
-    print(json.dumps({"load_ms": load_ms, "memory_mb": (peak_kb() - before) / 1024}), flush=True)
+    numbers = int(np.isfinite(run()).sum())
+    print(json.dumps({"load_ms": load_ms, "memory_mb": (peak_kb() - before) / 1024, "numbers": numbers}), flush=True)
     for line in sys.stdin:
         print(json.dumps({"mean_us": mean_us(run, float(line))}), flush=True)
 

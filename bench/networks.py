@@ -1,16 +1,18 @@
 """Whole networks against their rivals: one image, interleaved; writes docs/results/networks.md and .json.
 
-    python bench/networks.py [--networks resnet18,resnet20] [--rivals PYTHON] [--litert PYTHON]
+    python bench/networks.py [--networks resnet18,resnet20] [--rivals PYTHON] [--litert PYTHON] [--isa avx2]
         [--output docs/results/networks]
 
 Random weights of the right shapes: what is measured is time, memory and bytes. A rival runs in the Python that has its
 packages: --rivals that of `pip install "qcompile[bench]"`, --litert that of `pip install litert-torch
 ai-edge-quantizer`, with the torch that qcompile has. A rival that is not there is left out, and the table says why.
 Every system runs in a process of its own and they take turns, with the peak of a core as one of them; a ratio is the
-median of the rounds' ratios.
+median of the rounds' ratios. With --isa all of them do without what later processors have; those that cannot be told to
+are left out.
 """
 
 import json
+import os
 import pathlib
 import random
 import statistics
@@ -42,6 +44,8 @@ RIVALS = (
     ("openvino-int8", "openvino", "ov_int8.xml"),
     ("litert-int8", "litert", "litert_int8.tflite"),
 )
+# By instruction set, what the environment tells a system; others cannot be told.
+LIMITS = {"avx2": {"qcompile": {"QCOMPILE_FORCE_ISA": "avx2"}, "openvino": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}}
 SLICE_SECONDS = 0.15
 SAMPLES = 8
 
@@ -59,6 +63,11 @@ class Rival:
     load_ms: float = 0.0
     memory_mb: float = 0.0
     times_us: list[float] = field(default_factory=list)
+
+    def environment(self, isa: str) -> dict[str, str] | None:
+        """What tells it to do with ``isa``, all of this machine where that is empty; None if nothing does."""
+        who = "qcompile" if self.name.startswith("qcompile") else self.system
+        return LIMITS[isa].get(who) if isa else {}
 
 
 @dataclass(frozen=True)
@@ -128,15 +137,18 @@ def export_float(network_name: str, path: pathlib.Path, *, for_torch: bool) -> n
     return images.numpy()
 
 
-def start(rival: Rival, folder: pathlib.Path, threads: int) -> None:
+def start(rival: Rival, folder: pathlib.Path, threads: int, isa: str) -> None:
     """Starts the worker of ``rival`` and waits until it has run once."""
     ours = [str(runtime.library_path())] if rival.name.startswith("qcompile") else []
     command = [rival.python, HERE / "network_worker.py", rival.system, rival.path, folder / "x.npy", threads, *ours]
+    environment = os.environ | (rival.environment(isa) or {})
     rival.worker = subprocess.Popen(
-        [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
     said = ask(rival, None)
     rival.load_ms, rival.memory_mb = said["load_ms"], said["memory_mb"]
+    if not said["numbers"]:  # as OpenVINO for some networks, if held to AVX2
+        rival.missing = "it gives no numbers"
 
 
 def ask(rival: Rival, line: str | None) -> dict[str, float]:
@@ -150,21 +162,27 @@ def ask(rival: Rival, line: str | None) -> dict[str, float]:
     return answer
 
 
-def measure(network: str, python: str, litert: str | None, threads: int, rounds: int, peak: Peak) -> list[Figures]:
+def measure(
+    network: str, python: str, litert: str | None, threads: int, isa: str, rounds: int, peak: Peak
+) -> list[Figures]:
     """Times every system on ``network``, and the peak."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         rivals = make_rivals(network, folder, python, litert)
-        running = [rival for rival in rivals if not rival.missing]
+        for rival in rivals:
+            if not rival.missing and rival.environment(isa) is None:
+                rival.missing = f"it cannot be told to use no more than {isa}"
+        started = [rival for rival in rivals if not rival.missing]
         try:
-            for rival in running:
-                start(rival, folder, threads)
+            for rival in started:
+                start(rival, folder, threads, isa)
+            running = [rival for rival in started if not rival.missing]
             for _ in range(rounds):
                 peak.measure()
                 for rival in random.sample(running, len(running)):
                     rival.times_us.append(ask(rival, str(SLICE_SECONDS))["mean_us"])
         finally:
-            for rival in running:
+            for rival in started:
                 if rival.worker is not None:
                     rival.worker.kill()
         operations = 2 * network_multiply_adds(folder / "float.onnx")
@@ -222,20 +240,28 @@ def as_markdown(figures: list[Figures], settings: dict[str, object]) -> str:
 @click.command(help=__doc__)
 @click.option("--networks", default=",".join(NETWORKS))
 @click.option("--threads", default=1)
+@click.option("--isa", type=click.Choice(sorted(LIMITS)), help="No more than these instructions.")
 @click.option("--rounds", default=15)
 @click.option("--rivals", default=sys.executable, help="The Python with the rivals' packages.")
 @click.option("--litert", help="The Python with LiteRT; without it LiteRT is left out.")
 @click.option("--output", type=click.Path(path_type=pathlib.Path))
 def main(
-    networks: str, threads: int, rounds: int, rivals: str, litert: str | None, output: pathlib.Path | None
+    networks: str,
+    threads: int,
+    isa: str | None,
+    rounds: int,
+    rivals: str,
+    litert: str | None,
+    output: pathlib.Path | None,
 ) -> None:
     random.seed(SEED)
     figures: list[Figures] = []
     peak = build_peak()
     for network in networks.split(","):
-        figures += measure(network, rivals, litert, threads, rounds, peak)
+        figures += measure(network, rivals, litert, threads, isa or "", rounds, peak)
         print(network, file=sys.stderr)
     settings = settings_of("bench/networks.py", rounds, threads=threads, peak=peak.as_setting())
+    settings |= {"instructions": f"no more than {isa}"} if isa else {}
     for python in filter(None, (rivals, litert)):
         settings["command"] = str(settings["command"]).replace(python, "PYTHON")  # paths are nobody's business
     publish(as_markdown(figures, settings), settings, figures, output)
