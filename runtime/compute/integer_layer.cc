@@ -126,6 +126,13 @@ IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, c
           output.rows == nullptr ? nullptr : output.rows + position};
 }
 
+void skip_positions(size_t positions, IntegerResults* results) {
+  const size_t elements = positions * results->y_stride;
+  results->y = static_cast<uint8_t*>(results->y) + elements * (results->is_float ? sizeof(float) : 1);
+  if (results->residual != nullptr) results->residual += elements;
+  if (results->rows != nullptr) results->rows += positions;
+}
+
 size_t output_blocks(const IntegerWeight& weight) { return weight.groups * blocks_of_group(weight); }
 
 // Blocks of a group differ by at most one vector: a block of one alone would wait for its own sums.

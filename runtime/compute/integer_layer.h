@@ -53,6 +53,9 @@ void copy_operands(const IntegerLayer& layer, const OutputBlock& block, OutputOp
 IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, const OutputOperands& operands,
                           const IntegerOutput& output, size_t position);
 
+// The same, so many positions further on.
+void skip_positions(size_t positions, IntegerResults* results);
+
 size_t output_blocks(const IntegerWeight& weight);  // of all groups
 OutputBlock output_block(const IntegerWeight& weight, size_t index);
 

@@ -108,9 +108,8 @@ class IntegerProduct {
     const size_t group = block.first_output / (layer_.weight.outputs / layer_.weight.groups);
     const Target target = {this, &block, panel};
     for (size_t i = run * blocks / runs_; i < (run + 1) * blocks / runs_; ++i)
-      positions_.for_each_part(i, group, scratch, [&target](const IntegerRows& rows, size_t first) {
-        target.multiply(rows, first);
-      });
+      positions_.for_each_part(i, group, scratch,
+                               [&target](const PositionLines& lines) { target.multiply(lines); });
   }
 
   struct Target {
@@ -118,11 +117,16 @@ class IntegerProduct {
     const OutputBlock* block;
     int8_t* panel;
 
-    void multiply(IntegerRows rows, size_t first) const {
+    void multiply(const PositionLines& lines) const {
       const IntegerLayer& layer = product->layer_;
+      IntegerRows rows = lines.rows;
       rows.short_steps = layer.short_steps;
-      layer.multiply.run(panel, block->vectors, rows,
-                         results_of(layer, *block, *product->operands(panel), product->output_, first));
+      IntegerResults results =
+          results_of(layer, *block, *product->operands(panel), product->output_, lines.first);
+      for (size_t line = 0; line < lines.lines; ++line) {
+        if (line > 0) rows.x += lines.x_pitch, skip_positions(lines.y_pitch, &results);
+        layer.multiply.run(panel, block->vectors, rows, results);
+      }
     }
   };
 

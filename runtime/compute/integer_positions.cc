@@ -132,7 +132,7 @@ size_t IntegerPositions::y_position(const PositionBlock& block, size_t in_block)
 }
 
 void IntegerPositions::for_each_part(size_t index, size_t group, uint8_t* scratch,
-                                     const MultiplyRows& multiply) const {
+                                     const MultiplyLines& multiply) const {
   const IntegerGeometry& g = geometry_;
   const PositionBlock block = block_at(index);
   auto* const offsets = reinterpret_cast<size_t*>(scratch);
@@ -152,13 +152,7 @@ void IntegerPositions::for_each_part(size_t index, size_t group, uint8_t* scratc
   fill_offsets(row_pitch, pixel_bytes, offsets);
   const IntegerRows rows = {first,   block.columns, as_size(g.strides[1]) * pixel_bytes,
                             offsets, runs(),        run_bytes()};
-  multiply_rows(block, rows, row_pitch * as_size(g.strides[0]), multiply);
-}
-
-void IntegerPositions::multiply_rows(const PositionBlock& block, IntegerRows rows, size_t row_pitch,
-                                     const MultiplyRows& multiply) const {
-  for (size_t row = 0; row < block.rows; ++row, rows.x += row_pitch)
-    multiply(rows, y_position(block, row * block.columns));
+  multiply({rows, y_position(block, 0), block.rows, row_pitch * as_size(g.strides[0]), as_size(g.output[1])});
 }
 
 void IntegerPositions::fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t* offsets) const {
@@ -170,7 +164,7 @@ void IntegerPositions::fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t
 
 // Runs of positions that are neighbours in y: through rows, where the block has whole ones.
 void IntegerPositions::multiply_patches(const PositionBlock& block, size_t group, uint8_t* scratch,
-                                        const MultiplyRows& multiply) const {
+                                        const MultiplyLines& multiply) const {
   auto* const offsets = reinterpret_cast<size_t*>(scratch);
   uint8_t* const patches = scratch + aligned(sizeof(size_t));
   const size_t all = block.rows * block.columns, bytes = run_bytes();
@@ -179,7 +173,7 @@ void IntegerPositions::multiply_patches(const PositionBlock& block, size_t group
   for (size_t first = 0; first < all;) {
     const size_t count = std::min(patches_at_once(), run - first % run);
     for (size_t p = 0; p < count; ++p) gather_patch(block, first + p, group, patches + p * bytes);
-    multiply({patches, count, bytes, offsets, 1, bytes}, y_position(block, first));
+    multiply({{patches, count, bytes, offsets, 1, bytes}, y_position(block, first), 1, 0, 0});
     first += count;
   }
 }

@@ -30,9 +30,15 @@ void multiply_tile(const int8_t* panel, const IntegerRows& source, const Integer
     });
   }
   const uint8_t* const x = source.x + first * source.position_stride;
-  for (size_t u = 0; u < source.runs; ++u)
-    panel =
-        add_run<rows, vectors>(x + source.offsets[u], source.position_stride, source.run_bytes, panel, sum);
+  const size_t stride = source.position_stride;
+  if (vectors == 1 && has_shared_rows(stride, source.run_bytes)) {
+    if constexpr (vectors == 1)
+      for (size_t u = 0; u < source.runs; ++u)
+        panel = add_shared_run<rows>(x + source.offsets[u], stride, panel, sum);
+  } else {
+    for (size_t u = 0; u < source.runs; ++u)
+      panel = add_run<rows, vectors>(x + source.offsets[u], stride, source.run_bytes, panel, sum);
+  }
   if (results.is_float && results.rows == nullptr) {
     if (results.residual != nullptr) return store_floats<rows, vectors, true>(results, first, sum);
     return store_floats<rows, vectors, false>(results, first, sum);

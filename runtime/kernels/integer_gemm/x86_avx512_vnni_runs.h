@@ -48,5 +48,35 @@ QC_UNROLLED inline const int8_t* add_run(const uint8_t* x, size_t stride, size_t
   return weights;
 }
 
+// Whether the bytes of a run are three rows that follow each other: those of a kernel of three columns.
+inline bool has_shared_rows(size_t stride, size_t bytes) {
+  return bytes == 3 * stride && stride % kStepBytes == 0;
+}
+
+// As add_run for one vector of such runs: what is row r is also the middle of the row before it and the end
+// of the one before that, so four bytes are read once for three products. Reading is what one vector waits
+// for.
+template <size_t rows>
+QC_UNROLLED inline const int8_t* add_shared_run(const uint8_t* x, size_t stride, const int8_t* weights,
+                                                Sums<rows, 1>& sum) {
+  constexpr size_t kTaps = 3, kPointers = (rows + kTaps - 1 + 2) / 3;
+  const uint8_t* pointers[kPointers];
+  unroll<0, kPointers>([&](auto j) QC_UNROLLED { pointers[j.value] = x + 3 * j.value * stride; });
+  const size_t tap_bytes = stride / kStepBytes * kBytes;
+  for (size_t done = 0; done < stride; done += kStepBytes, weights += kBytes) {
+    const __m512i w[kTaps] = {_mm512_load_si512(weights), _mm512_load_si512(weights + tap_bytes),
+                              _mm512_load_si512(weights + 2 * tap_bytes)};
+    unroll<0, rows + kTaps - 1>([&](auto i) QC_UNROLLED {
+      const __m512i four = broadcast(pointers[i.value / 3] + i.value % 3 * stride);
+      unroll<0, kTaps>([&](auto tap) QC_UNROLLED {
+        if constexpr (i.value >= tap.value && i.value - tap.value < rows)
+          add_dots(sum[i.value - tap.value][0], four, w[tap.value]);
+      });
+    });
+    unroll<0, kPointers>([&](auto j) QC_UNROLLED { pointers[j.value] += kStepBytes; });
+  }
+  return weights + 2 * tap_bytes;
+}
+
 }  // namespace
 }  // namespace qc
