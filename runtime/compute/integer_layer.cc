@@ -150,6 +150,13 @@ OutputBlock output_block(const IntegerWeight& weight, size_t index) {
           {(group * vectors + first) * tiles, tiles, end - first, first_output, first_output + outputs - 1}};
 }
 
+BytesAhead codes_behind(const IntegerWeight& weight, const OutputBlock& block) {
+  const size_t tile_bytes = kTileCodes / 8 * weight.tiles.bits,
+               tiles = block.panel.tiles * block.panel.vectors;
+  const size_t first = block.panel.first_tile + tiles, end = std::min(first + tiles, weight.tiles.tile_count);
+  return {weight.tiles.tiles + first * tile_bytes, (end - first) * tile_bytes};
+}
+
 size_t output_vectors(const IntegerWeight& weight) { return vectors_of_group(weight); }
 
 OutputBlock output_vector(const IntegerWeight& weight, size_t index) {

@@ -12,7 +12,8 @@ class Task {
  public:
   template <typename Callable, typename = std::enable_if_t<!std::is_same_v<Callable, Task>>>
   Task(const Callable& callable)
-      : callable_(&callable), call_([](const void* object, size_t i) { (*static_cast<const Callable*>(object))(i); }) {}
+      : callable_(&callable),
+        call_([](const void* object, size_t i) { (*static_cast<const Callable*>(object))(i); }) {}
 
   void operator()(size_t i) const { call_(callable_, i); }
 

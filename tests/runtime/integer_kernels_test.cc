@@ -189,8 +189,8 @@ void check_gemm(const char* name, integer_gemm_fn kernel, Random& random, size_t
                             runs,
                             run_bytes,
                             uniform(random, 0, 1) == 0 ? nullptr : position_start.data(),
-
-                            static_cast<size_t>(32767 / (2 * largest_x * largest_w))};
+                            static_cast<size_t>(32767 / (2 * largest_x * largest_w)),
+                            {x.data(), uniform(random, 0, 1) * uniform(random, 0, 5000)}};
   const auto run = [&](integer_gemm_fn any) {
     return results.run([&](const IntegerResults& view) { any(panel.data(), vectors, rows, view); });
   };

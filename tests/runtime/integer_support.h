@@ -8,6 +8,7 @@
 #include "base/code_range.h"
 #include "base/isa.h"
 #include "base/tiled_weight.h"
+#include "compute/parallel.h"
 #include "support.h"
 
 namespace qc::test {
