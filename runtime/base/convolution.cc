@@ -21,14 +21,14 @@ int64_t output_size(const Convolution& convolution, size_t axis, int64_t input) 
 }
 
 std::string check_shape(const Convolution& convolution, const Shape& x_shape, Layout layout) {
-  const std::string spatial = convolution.spatial_axes == 1 ? "length" : "height, width";
-  const std::string channels = std::to_string(convolution.channels);
   const size_t rank = convolution.spatial_axes + 2;
   const bool first = layout == Layout::channels_first;
   bool fits =
       x_shape.size() == rank && x_shape[first ? 1 : rank - 1] == static_cast<int64_t>(convolution.channels);
   for (int64_t size : x_shape) fits = fits && size >= 0 && size <= kMaxSize;
   if (fits) return "";
+  const std::string spatial = convolution.spatial_axes == 1 ? "length" : "height, width";
+  const std::string channels = std::to_string(convolution.channels);
   return "x is " + as_text(x_shape) + ", wanted [batch, " +
          (first ? channels + ", " + spatial : spatial + ", " + channels) + "]";
 }
@@ -69,6 +69,7 @@ std::string check_convolution_input(const Convolution& convolution, const Shape&
   sizes->batch = static_cast<size_t>(x_shape[0]);
   sizes->input = two_axes(x_shape.data() + (first ? 2 : 1), convolution.spatial_axes, 1);
   sizes->y_shape.clear();
+  sizes->y_shape.reserve(x_shape.size());
   sizes->y_shape.push_back(x_shape[0]);
   if (first) sizes->y_shape.push_back(outputs);
   for (size_t axis = 0; axis < 2; ++axis) {

@@ -126,6 +126,13 @@ IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, c
           output.rows == nullptr ? nullptr : output.rows + position};
 }
 
+void skip_positions(size_t positions, IntegerResults* results) {
+  const size_t elements = positions * results->y_stride;
+  results->y = static_cast<uint8_t*>(results->y) + elements * (results->is_float ? sizeof(float) : 1);
+  if (results->residual != nullptr) results->residual += elements;
+  if (results->rows != nullptr) results->rows += positions;
+}
+
 size_t output_blocks(const IntegerWeight& weight) { return weight.groups * blocks_of_group(weight); }
 
 // Blocks of a group differ by at most one vector: a block of one alone would wait for its own sums.
@@ -141,6 +148,13 @@ OutputBlock output_block(const IntegerWeight& weight, size_t index) {
           outputs,
           end - first,
           {(group * vectors + first) * tiles, tiles, end - first, first_output, first_output + outputs - 1}};
+}
+
+BytesAhead codes_behind(const IntegerWeight& weight, const OutputBlock& block) {
+  const size_t tile_bytes = kTileCodes / 8 * weight.tiles.bits,
+               tiles = block.panel.tiles * block.panel.vectors;
+  const size_t first = block.panel.first_tile + tiles, end = std::min(first + tiles, weight.tiles.tile_count);
+  return {weight.tiles.tiles + first * tile_bytes, (end - first) * tile_bytes};
 }
 
 size_t output_vectors(const IntegerWeight& weight) { return vectors_of_group(weight); }

@@ -53,8 +53,14 @@ void copy_operands(const IntegerLayer& layer, const OutputBlock& block, OutputOp
 IntegerResults results_of(const IntegerLayer& layer, const OutputBlock& block, const OutputOperands& operands,
                           const IntegerOutput& output, size_t position);
 
+// The same, so many positions further on.
+void skip_positions(size_t positions, IntegerResults* results);
+
 size_t output_blocks(const IntegerWeight& weight);  // of all groups
 OutputBlock output_block(const IntegerWeight& weight, size_t index);
+
+// The packed codes of as many outputs behind those of the block: what is decoded next.
+BytesAhead codes_behind(const IntegerWeight& weight, const OutputBlock& block);
 
 // The same of single vectors of outputs, for a weight of one group; and the bytes of their panel.
 size_t output_vectors(const IntegerWeight& weight);

@@ -106,23 +106,31 @@ class IntegerProduct {
     const size_t blocks = positions_.blocks();
     auto* const scratch = reinterpret_cast<uint8_t*>(operands(panel) + 1);
     const size_t group = block.first_output / (layer_.weight.outputs / layer_.weight.groups);
-    const Target target = {this, &block, panel};
+    const Target target = {this, &block, panel,
+                           run + 1 == runs_ ? codes_behind(layer_.weight, block) : BytesAhead{}};
     for (size_t i = run * blocks / runs_; i < (run + 1) * blocks / runs_; ++i)
-      positions_.for_each_part(i, group, scratch, [&target](const IntegerRows& rows, size_t first) {
-        target.multiply(rows, first);
-      });
+      positions_.for_each_part(i, group, scratch,
+                               [&target](const PositionLines& lines) { target.multiply(lines); });
   }
 
   struct Target {
     const IntegerProduct* product;
     const OutputBlock* block;
     int8_t* panel;
+    BytesAhead next;  // while the last positions of the block are multiplied
 
-    void multiply(IntegerRows rows, size_t first) const {
+    void multiply(const PositionLines& lines) const {
       const IntegerLayer& layer = product->layer_;
+      IntegerRows rows = lines.rows;
       rows.short_steps = layer.short_steps;
-      layer.multiply.run(panel, block->vectors, rows,
-                         results_of(layer, *block, *product->operands(panel), product->output_, first));
+      IntegerResults results =
+          results_of(layer, *block, *product->operands(panel), product->output_, lines.first);
+      for (size_t line = 0; line < lines.lines; ++line) {
+        if (line > 0) rows.x += lines.x_pitch, skip_positions(lines.y_pitch, &results);
+        const size_t begin = line * next.count / lines.lines, end = (line + 1) * next.count / lines.lines;
+        rows.ahead = {next.first + begin, end - begin};
+        layer.multiply.run(panel, block->vectors, rows, results);
+      }
     }
   };
 

@@ -20,6 +20,14 @@ size_t part_of(size_t size, size_t most) {
   return size == 0 ? 1 : divide_up(size, divide_up(size, std::max<size_t>(1, most)));
 }
 
+// Mostly the pad of a row: shorter than a call of memset takes.
+void fill(uint8_t* to, uint8_t byte, size_t count) {
+  constexpr size_t kAtOnce = 16, kMost = 256;
+  if (count > kMost) return static_cast<void>(std::memset(to, byte, count));
+  for (; count >= kAtOnce; count -= kAtOnce, to += kAtOnce) std::memset(to, byte, kAtOnce);
+  if (count > 0) std::memset(to, byte, count);
+}
+
 bool has_single_pixels(const IntegerGeometry& g) {
   return !g.is_padded && g.kernel[0] * g.kernel[1] == 1 && g.strides[0] * g.strides[1] == 1;
 }
@@ -132,7 +140,7 @@ size_t IntegerPositions::y_position(const PositionBlock& block, size_t in_block)
 }
 
 void IntegerPositions::for_each_part(size_t index, size_t group, uint8_t* scratch,
-                                     const MultiplyRows& multiply) const {
+                                     const MultiplyLines& multiply) const {
   const IntegerGeometry& g = geometry_;
   const PositionBlock block = block_at(index);
   auto* const offsets = reinterpret_cast<size_t*>(scratch);
@@ -152,13 +160,7 @@ void IntegerPositions::for_each_part(size_t index, size_t group, uint8_t* scratc
   fill_offsets(row_pitch, pixel_bytes, offsets);
   const IntegerRows rows = {first,   block.columns, as_size(g.strides[1]) * pixel_bytes,
                             offsets, runs(),        run_bytes()};
-  multiply_rows(block, rows, row_pitch * as_size(g.strides[0]), multiply);
-}
-
-void IntegerPositions::multiply_rows(const PositionBlock& block, IntegerRows rows, size_t row_pitch,
-                                     const MultiplyRows& multiply) const {
-  for (size_t row = 0; row < block.rows; ++row, rows.x += row_pitch)
-    multiply(rows, y_position(block, row * block.columns));
+  multiply({rows, y_position(block, 0), block.rows, row_pitch * as_size(g.strides[0]), as_size(g.output[1])});
 }
 
 void IntegerPositions::fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t* offsets) const {
@@ -170,7 +172,7 @@ void IntegerPositions::fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t
 
 // Runs of positions that are neighbours in y: through rows, where the block has whole ones.
 void IntegerPositions::multiply_patches(const PositionBlock& block, size_t group, uint8_t* scratch,
-                                        const MultiplyRows& multiply) const {
+                                        const MultiplyLines& multiply) const {
   auto* const offsets = reinterpret_cast<size_t*>(scratch);
   uint8_t* const patches = scratch + aligned(sizeof(size_t));
   const size_t all = block.rows * block.columns, bytes = run_bytes();
@@ -179,7 +181,7 @@ void IntegerPositions::multiply_patches(const PositionBlock& block, size_t group
   for (size_t first = 0; first < all;) {
     const size_t count = std::min(patches_at_once(), run - first % run);
     for (size_t p = 0; p < count; ++p) gather_patch(block, first + p, group, patches + p * bytes);
-    multiply({patches, count, bytes, offsets, 1, bytes}, y_position(block, first));
+    multiply({{patches, count, bytes, offsets, 1, bytes}, y_position(block, first), 1, 0, 0});
     first += count;
   }
 }
@@ -204,8 +206,8 @@ void IntegerPositions::copy_pixels(size_t image, int64_t row, int64_t first, int
   const bool inside = row >= 0 && row < g.input[0];
   const int64_t begin = inside ? std::clamp<int64_t>(-first, 0, count) : count;
   const int64_t end = inside ? std::clamp<int64_t>(g.input[1] - first, begin, count) : count;
-  std::memset(to, x_zero_point_, as_size(begin) * bytes);
-  std::memset(to + as_size(end) * bytes, x_zero_point_, as_size(count - end) * bytes);
+  fill(to, x_zero_point_, as_size(begin) * bytes);
+  fill(to + as_size(end) * bytes, x_zero_point_, as_size(count - end) * bytes);
   if (begin == end) return;
   const size_t pixel =
       (image * as_size(g.input[0]) + as_size(row)) * as_size(g.input[1]) + as_size(first + begin);

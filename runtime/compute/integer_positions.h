@@ -32,8 +32,13 @@ struct PositionBlock {
   size_t image, first_row, rows, first_column, columns;
 };
 
-// Takes some positions of a block; the first of them is position `first` of y.
-using MultiplyRows = std::function<void(const IntegerRows& rows, size_t first)>;
+// Some positions of a block: `lines` times such rows, each time `x_pitch` bytes and `y_pitch` positions
+// further on. The first of them is position `first` of y.
+struct PositionLines {
+  IntegerRows rows;
+  size_t first, lines, x_pitch, y_pitch;
+};
+using MultiplyLines = std::function<void(const PositionLines& lines)>;
 
 class IntegerPositions {
  public:
@@ -51,7 +56,7 @@ class IntegerPositions {
 
   // Calls `multiply` until all positions of a block are done, for a group of channels. `scratch` has
   // scratch_bytes(), aligned to 64.
-  void for_each_part(size_t block, size_t group, uint8_t* scratch, const MultiplyRows& multiply) const;
+  void for_each_part(size_t block, size_t group, uint8_t* scratch, const MultiplyLines& multiply) const;
 
  private:
   enum class Reading {
@@ -69,10 +74,8 @@ class IntegerPositions {
   size_t pixels_of(size_t outputs, size_t axis) const;
   size_t y_position(const PositionBlock& block, size_t in_block) const;
 
-  void multiply_rows(const PositionBlock& block, IntegerRows rows, size_t row_pitch,
-                     const MultiplyRows& multiply) const;
   void multiply_patches(const PositionBlock& block, size_t group, uint8_t* scratch,
-                        const MultiplyRows& multiply) const;
+                        const MultiplyLines& multiply) const;
   void fill_offsets(size_t row_pitch, size_t pixel_bytes, size_t* offsets) const;
   void copy_band(const PositionBlock& block, size_t group, uint8_t* band) const;
   void copy_pixels(size_t image, int64_t row, int64_t first, int64_t count, size_t group, uint8_t* to) const;

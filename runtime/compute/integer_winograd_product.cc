@@ -147,6 +147,7 @@ class WinogradProduct {
       some.x += tile * channels_;
       some.places += tile;
       some.count = last - tile;
+      if (part % runs + 1 == runs) some.ahead = codes_behind(layer_.weight, block);
       winograd_.kernels.run(weights, block.vectors, some, starts.start,
                             results_of(layer_, block, operands, output_, 0));
     }

@@ -207,12 +207,10 @@ void* Call::output(const Shape& shape) const {
 }
 
 Parallel Call::parallel() const {
-  return [this](size_t count, const std::function<void(size_t)>& task) {
+  return [this](size_t count, const Task& task) {
     if (count == 1) return task(0);
-    const auto run_one = [](void* user, size_t i) {
-      (*static_cast<const std::function<void(size_t)>*>(user))(i);
-    };
-    void* user = const_cast<std::function<void(size_t)>*>(&task);
+    const auto run_one = [](void* user, size_t i) { (*static_cast<const Task*>(user))(i); };
+    void* user = const_cast<Task*>(&task);
     // 0 batches: onnxruntime hands tasks out one by one.
     check(api_, ort::KernelContextParallelFor::call(api_, static_cast<const OrtKernelContext*>(context_),
                                                     static_cast<void (*)(void*, size_t)>(run_one), count,

@@ -93,7 +93,7 @@ struct RandomResults {
   Flush flush;
 
   RandomResults(Random& random, size_t vectors, size_t positions_, Flush flush_)
-      : outputs(16 * (vectors - 1) + uniform(random, 1, 16)),
+      : outputs(16 * (vectors - 1) + std::min<size_t>(16, uniform(random, 1, 24))),
         positions(positions_),
         y_stride(outputs + uniform(random, 0, 1) * uniform(random, 1, 40)),
         is_float(uniform(random, 0, 3) == 0),
@@ -167,8 +167,10 @@ std::vector<T> extreme_bytes(Random& random, size_t count, int least, int most) 
 
 void check_gemm(const char* name, integer_gemm_fn kernel, Random& random, size_t vectors, size_t positions,
                 Flush flush) {
-  const size_t runs = uniform(random, 0, 4), run_bytes = 4 * uniform(random, 1, 9);
-  const size_t stride = uniform(random, 0, 50);
+  const bool is_shared = uniform(random, 0, 2) == 0;  // a run is three rows: a kernel of three columns
+  const size_t runs = uniform(random, 0, 4),
+               run_bytes = is_shared ? 12 * uniform(random, 1, 3) : 4 * uniform(random, 1, 9);
+  const size_t stride = is_shared ? run_bytes / 3 : uniform(random, 0, 50);
   std::vector<size_t> offsets = random_integers<size_t>(random, runs, 0, 200);
   if (runs > 0) offsets[uniform(random, 0, runs - 1)] = 200;
   const size_t x_bytes = runs == 0 || positions == 0 ? 0 : (positions - 1) * stride + 200 + run_bytes;
@@ -187,8 +189,8 @@ void check_gemm(const char* name, integer_gemm_fn kernel, Random& random, size_t
                             runs,
                             run_bytes,
                             uniform(random, 0, 1) == 0 ? nullptr : position_start.data(),
-
-                            static_cast<size_t>(32767 / (2 * largest_x * largest_w))};
+                            static_cast<size_t>(32767 / (2 * largest_x * largest_w)),
+                            {x.data(), uniform(random, 0, 1) * uniform(random, 0, 5000)}};
   const auto run = [&](integer_gemm_fn any) {
     return results.run([&](const IntegerResults& view) { any(panel.data(), vectors, rows, view); });
   };

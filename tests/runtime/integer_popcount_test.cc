@@ -79,7 +79,7 @@ std::vector<uint8_t> codes_below(Random& random, size_t count, size_t bits) {
   return codes;
 }
 
-void run_on_threads(size_t count, const std::function<void(size_t)>& task) {
+void run_on_threads(size_t count, const Task& task) {
   std::vector<std::thread> threads;
   for (size_t t = 0; t < 3; ++t)
     threads.emplace_back([&, t] {

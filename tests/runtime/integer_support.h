@@ -8,12 +8,13 @@
 #include "base/code_range.h"
 #include "base/isa.h"
 #include "base/tiled_weight.h"
+#include "compute/parallel.h"
 #include "support.h"
 
 namespace qc::test {
 
 // Tasks in reverse order: none may rely on an earlier one.
-inline void run_tasks_backwards(size_t count, const std::function<void(size_t)>& task) {
+inline void run_tasks_backwards(size_t count, const Task& task) {
   for (size_t i = count; i-- > 0;) task(i);
 }
 

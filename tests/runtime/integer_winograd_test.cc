@@ -92,7 +92,7 @@ struct Result {
 
 bool same(Result& a, Result& b) { return std::memcmp(a.y.data(), b.y.data(), a.y.size()) == 0; }
 
-void run_on_threads(size_t count, const std::function<void(size_t)>& task) {
+void run_on_threads(size_t count, const Task& task) {
   std::vector<std::thread> threads;
   for (size_t t = 0; t < 3; ++t)
     threads.emplace_back([&, t] {

@@ -15,7 +15,7 @@
 namespace qc::test {
 
 // Tasks in reverse order: none may rely on an earlier one.
-inline void run_backwards(size_t count, const std::function<void(size_t)>& task) {
+inline void run_backwards(size_t count, const Task& task) {
   for (size_t i = count; i-- > 0;) task(i);
 }
 

@@ -21,7 +21,7 @@ size_t checked = 0;
 using Bytes = std::vector<uint8_t>;
 using Operation = std::function<Bytes(const Parallel&)>;  // what it gives
 
-void run_on_threads(size_t count, const std::function<void(size_t)>& task) {
+void run_on_threads(size_t count, const Task& task) {
   std::atomic<size_t> next{0};
   std::vector<std::thread> threads;
   for (size_t t = 0; t < kThreads; ++t)
@@ -31,7 +31,7 @@ void run_on_threads(size_t count, const std::function<void(size_t)>& task) {
   for (std::thread& thread : threads) thread.join();
 }
 
-void run_alone(size_t count, const std::function<void(size_t)>& task) {
+void run_alone(size_t count, const Task& task) {
   for (size_t i = 0; i < count; ++i) task(i);
 }
 

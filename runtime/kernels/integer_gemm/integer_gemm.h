@@ -28,6 +28,13 @@
 
 namespace qc {
 
+// What is read soon after a call, bytes of any kind: only a hint, which a kernel may follow while it
+// multiplies.
+struct BytesAhead {
+  const uint8_t* first = nullptr;
+  size_t count = 0;
+};
+
 struct IntegerRows {
   const uint8_t* x;
   size_t positions, position_stride;
@@ -37,6 +44,7 @@ struct IntegerRows {
   // So many steps of four columns can be added up in 16 bits, the products of two columns in each number, and
   // none overflows; 0 where not even one can. A kernel may make use of it.
   size_t short_steps = 0;
+  BytesAhead ahead = {};
 };
 
 struct IntegerResults {

@@ -12,12 +12,37 @@ namespace qc {
 namespace {
 
 using tile_fn = void (*)(const int8_t* panel, const IntegerRows& rows, const IntegerResults& results,
-                         size_t first);
+                         size_t first, Ahead& ahead);
+
+// The products of positions [first, + rows).
+template <size_t rows, size_t vectors>
+QC_UNROLLED inline void add_runs(const int8_t* panel, const IntegerRows& source, size_t first,
+                                 Sums<rows, vectors>& sum, Ahead& ahead) {
+  const size_t stride = source.position_stride;
+  const uint8_t* const x = source.x + first * stride;
+  if constexpr (vectors == 1) {
+    if (has_shared_rows(stride, source.run_bytes)) {
+      for (size_t u = 0; u < source.runs; ++u)
+        panel = add_shared_run<rows>(x + source.offsets[u], stride, panel, sum);
+      return;
+    }
+  }
+  if constexpr (vectors < 3) {
+    NothingAhead nothing;
+    for (size_t u = 0; u < source.runs; ++u)
+      panel = add_run<rows, vectors>(x + source.offsets[u], stride, source.run_bytes, panel, sum, nothing);
+  } else {
+    Ahead fetched = ahead;  // in registers
+    for (size_t u = 0; u < source.runs; ++u)
+      panel = add_run<rows, vectors>(x + source.offsets[u], stride, source.run_bytes, panel, sum, fetched);
+    ahead = fetched;
+  }
+}
 
 // The results of positions [first, + rows).
 template <size_t rows, size_t vectors>
 void multiply_tile(const int8_t* panel, const IntegerRows& source, const IntegerResults& results,
-                   size_t first) {
+                   size_t first, Ahead& ahead) {
   Sums<rows, vectors> sum;
   unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
     constexpr size_t v = i.value % vectors;
@@ -29,10 +54,7 @@ void multiply_tile(const int8_t* panel, const IntegerRows& source, const Integer
       own = _mm512_add_epi32(own, _mm512_set1_epi32(source.position_start[first + i.value / vectors]));
     });
   }
-  const uint8_t* const x = source.x + first * source.position_stride;
-  for (size_t u = 0; u < source.runs; ++u)
-    panel =
-        add_run<rows, vectors>(x + source.offsets[u], source.position_stride, source.run_bytes, panel, sum);
+  add_runs<rows, vectors>(panel, source, first, sum, ahead);
   if (results.is_float && results.rows == nullptr) {
     if (results.residual != nullptr) return store_floats<rows, vectors, true>(results, first, sum);
     return store_floats<rows, vectors, false>(results, first, sum);
@@ -77,9 +99,10 @@ template <size_t vectors>
 void multiply(const int8_t* panel, const IntegerRows& rows, const IntegerResults& results) {
   constexpr size_t kMost = kMostRows[vectors - 1];
   const size_t tiles = (rows.positions + kMost - 1) / kMost;
+  Ahead ahead(rows.ahead, panel, tiles * rows.runs * rows.run_bytes / kStepBytes);
   for (size_t tile = 0, first = 0; tile < tiles; ++tile) {
     const size_t count = (rows.positions - first) / (tiles - tile);
-    tile_of<vectors>(count)(panel, rows, results, first);
+    tile_of<vectors>(count)(panel, rows, results, first, ahead);
     first += count;
   }
 }

@@ -21,6 +21,8 @@ struct Epilogue {
   __m512 residual_scale;
   __m512i least, most;
   __mmask16 present;  // lanes of the last vector
+  bool is_whole;      // it has all of them
+  bool is_dense;      // and rows of y follow each other
 };
 
 template <size_t vectors>
@@ -34,7 +36,9 @@ inline Epilogue epilogue_at(const IntegerResults& results, size_t position) {
           _mm512_set1_ps(results.residual_scale),
           _mm512_set1_epi8(static_cast<char>(results.y_min)),
           _mm512_set1_epi8(static_cast<char>(results.y_max)),
-          static_cast<__mmask16>((1u << in_last) - 1)};
+          static_cast<__mmask16>((1u << in_last) - 1),
+          in_last == kLanes,
+          results.y_stride == vectors * kLanes && results.outputs == vectors * kLanes};
 }
 
 inline __m512 scale_sum(const float* scale, const float* bias, __m512i sum) {
@@ -73,8 +77,7 @@ inline __m512i pack(const __m512i (&wide)[4]) {
 template <size_t vectors, size_t r, size_t v>
 QC_UNROLLED inline void store_piece(const Epilogue& epilogue, __m128i codes) {
   uint8_t* const to = epilogue.y + r * epilogue.stride + v * kLanes;
-  if (v + 1 < vectors || epilogue.present == 0xffff)
-    return _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes);
+  if (v + 1 < vectors || epilogue.is_whole) return _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes);
   _mm_mask_storeu_epi8(to, epilogue.present, codes);
 }
 
@@ -94,7 +97,8 @@ QC_UNROLLED inline void store_four(const Epilogue& epilogue, const Sums<rows, ve
     wide[i.value] = round_half_to_even(value);
   });
   const __m512i codes = _mm512_max_epu8(_mm512_min_epu8(pack(wide), epilogue.most), epilogue.least);
-  if (vectors == 4 && epilogue.present == 0xffff)
+  if (first + 4 <= kAll && epilogue.is_dense) return _mm512_storeu_si512(epilogue.y + first * kLanes, codes);
+  if (vectors == 4 && epilogue.is_whole)
     return _mm512_storeu_si512(epilogue.y + first / 4 * epilogue.stride, codes);
   store_piece<vectors, first / vectors, first % vectors>(epilogue, _mm512_castsi512_si128(codes));
   if constexpr (first + 1 < kAll)

@@ -59,6 +59,7 @@ struct WinogradTiles {
   size_t count, channels, position_stride;
   const WinogradPlace* places;
   size_t y_columns;  // positions in a row of y
+  BytesAhead ahead = {};
 };
 
 // The outputs of all tiles. `weights` are U of so many vectors, as winograd_weights_stride has them; `start`

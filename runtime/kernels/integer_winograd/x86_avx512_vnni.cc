@@ -70,25 +70,27 @@ __attribute__((noinline)) void finish_tile(const int32_t* sums, size_t stride, c
 }
 
 using strip_fn = void (*)(const int8_t* weights, const WinogradTiles& tiles, size_t first,
-                          const int32_t* start, const IntegerResults& results);
+                          const int32_t* start, const IntegerResults& results, Ahead& ahead);
 
 // Tiles [first, + rows): their sums of all positions stay in the first-level cache.
 template <size_t rows, size_t vectors>
 void multiply_strip(const int8_t* weights, const WinogradTiles& tiles, size_t first, const int32_t* start,
-                    const IntegerResults& results) {
+                    const IntegerResults& results, Ahead& ahead) {
   constexpr size_t kStride = rows * vectors * kLanes;
   alignas(64) int32_t sums[kWinogradPositions * kStride];
   const uint8_t* x = tiles.x + first * tiles.channels;
   const size_t stride = winograd_weights_stride(tiles.channels, vectors);
+  Ahead fetched = ahead;  // in registers
   for (size_t p = 0; p < kWinogradPositions; ++p, x += tiles.position_stride, weights += stride) {
     Sums<rows, vectors> sum;
     unroll<0, rows * vectors>(
         [&](auto i) QC_UNROLLED { sum[i.value / vectors][i.value % vectors] = _mm512_setzero_si512(); });
-    add_run<rows, vectors>(x, tiles.channels, tiles.channels, weights, sum);
+    add_run<rows, vectors>(x, tiles.channels, tiles.channels, weights, sum, fetched);
     unroll<0, rows * vectors>([&](auto i) QC_UNROLLED {
       _mm512_store_si512(sums + p * kStride + i.value * kLanes, sum[i.value / vectors][i.value % vectors]);
     });
   }
+  ahead = fetched;
   for (size_t r = 0; r < rows; ++r)
     finish_tile<vectors>(sums + r * vectors * kLanes, kStride, start, results, tiles.places[first + r],
                          tiles.y_columns);
@@ -122,9 +124,10 @@ void multiply(const int8_t* weights, const WinogradTiles& tiles, const int32_t* 
               const IntegerResults& results) {
   constexpr size_t kMost = kMostRows[vectors - 1];
   const size_t strips = (tiles.count + kMost - 1) / kMost;
+  Ahead ahead(tiles.ahead, weights, strips * kWinogradPositions * tiles.channels / kStepBytes);
   for (size_t strip = 0, first = 0; strip < strips; ++strip) {
     const size_t count = (tiles.count - first) / (strips - strip);
-    strip_of<vectors>(count)(weights, tiles, first, start, results);
+    strip_of<vectors>(count)(weights, tiles, first, start, results, ahead);
     first += count;
   }
 }
