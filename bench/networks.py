@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 
 import click
@@ -47,17 +48,22 @@ RIVALS = (
 # By instruction set, what the environment tells a system; others cannot be told.
 LIMITS = {"avx2": {"qcompile": {"QCOMPILE_FORCE_ISA": "avx2"}, "openvino": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}}
 SLICE_SECONDS = 0.15
+PAUSE_SECONDS = 0.3  # between systems of several threads: those of the last one go on spinning for a while
 SAMPLES = 8
 
 
 @dataclass
 class Rival:
-    """A system with its file and Python. ``worker`` is None where it could not be made; ``missing`` says why."""
+    """A system with its file and Python, and its number of threads where that is not everybody's.
+
+    ``worker`` is None where it could not be made; ``missing`` says why.
+    """
 
     name: str
     system: str
     path: pathlib.Path
     python: str
+    threads: int | None = None
     worker: subprocess.Popen[str] | None = None
     missing: str = ""
     load_ms: float = 0.0
@@ -140,7 +146,8 @@ def export_float(network_name: str, path: pathlib.Path, *, for_torch: bool) -> n
 def start(rival: Rival, folder: pathlib.Path, threads: int, isa: str) -> None:
     """Starts the worker of ``rival`` and waits until it has run once."""
     ours = [str(runtime.library_path())] if rival.name.startswith("qcompile") else []
-    command = [rival.python, HERE / "network_worker.py", rival.system, rival.path, folder / "x.npy", threads, *ours]
+    command = [rival.python, HERE / "network_worker.py", rival.system, rival.path, folder / "x.npy"]
+    command += [rival.threads or threads, *ours]
     environment = os.environ | (rival.environment(isa) or {})
     rival.worker = subprocess.Popen(
         [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -169,6 +176,9 @@ def measure(
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         rivals = make_rivals(network, folder, python, litert)
+        if threads > 1:
+            ours = [rival for rival in rivals if rival.name.startswith("qcompile")]
+            rivals += [Rival(f"{r.name}, one thread", r.system, r.path, r.python, threads=1) for r in ours]
         for rival in rivals:
             if not rival.missing and rival.environment(isa) is None:
                 rival.missing = f"it cannot be told to use no more than {isa}"
@@ -180,6 +190,7 @@ def measure(
             for _ in range(rounds):
                 peak.measure()
                 for rival in random.sample(running, len(running)):
+                    time.sleep(PAUSE_SECONDS if threads > 1 else 0)
                     rival.times_us.append(ask(rival, str(SLICE_SECONDS))["mean_us"])
         finally:
             for rival in started:
@@ -187,7 +198,7 @@ def measure(
                     rival.worker.kill()
         operations = 2 * network_multiply_adds(folder / "float.onnx")
         parts = {
-            rival.name: peak.percent_of_int8([operations / us / 1e3 for us in rival.times_us], threads)
+            rival.name: peak.percent_of_int8([operations / us / 1e3 for us in rival.times_us], rival.threads or threads)
             for rival in rivals
         }
         return [figures_of(network, rival, running, parts[rival.name]) for rival in rivals]
@@ -217,7 +228,11 @@ def as_markdown(figures: list[Figures], settings: dict[str, object]) -> str:
     ]
     for network in dict.fromkeys(row.network for row in figures):
         rows = [row for row in figures if row.network == network]
-        others = [row.system for row in rows if not row.missing and not row.system.startswith("qcompile")]
+        others = [
+            row.system
+            for row in rows
+            if not row.missing and (not row.system.startswith("qcompile") or row.system.endswith("one thread"))
+        ]
         lines += [
             f"## {network}",
             "",

@@ -190,7 +190,7 @@ void check_tasks() {
   Random random(7);
   constexpr size_t kRows = 101, kWide = 1000;
   const std::vector<float> x = normal_floats(random, kRows * kWide), scale(kWide, 60.0f), bias(kWide, 128.0f);
-  const Parallel backwards = [](size_t count, const std::function<void(size_t)>& task) {
+  const Parallel backwards = [](size_t count, const Task& task) {
     for (size_t i = count; i-- > 0;) task(i);
   };
   std::vector<uint8_t> wanted(x.size()), found(x.size());
