@@ -87,6 +87,7 @@ void normalize_some(const RowsToNormalize& shape, const float* x, uint8_t* y) {
   RowMoments moments[kRowsAtOnce];
   for (size_t p = 0; p < shape.rows; ++p) bits[p] = bits_of_largest(columns, x + p * columns);
   for (size_t p = 0; p < shape.rows; ++p) {
+    if (bits[p] >= kBitsOfInfinity) continue;
     float largest;
     __builtin_memcpy(&largest, &bits[p], sizeof(largest));
     units[p] = units_of(largest);
