@@ -21,6 +21,7 @@ from qcompile.weight_error import load_float, weight_sqnr_db
 
 FLOAT_BITS = 32
 NAME_LENGTH = 60
+WIDEST = 1000  # characters of a line
 KINDS = ("indices", "codebook", "scale", "bias", "gaps", "values")
 Operands = dict[str, npt.NDArray[Any]]
 KernelsOf = Callable[[onnx.ModelProto], Mapping[str, str]]
@@ -93,9 +94,10 @@ class Report:
 
     def as_text(self) -> str:
         """The report as a table for a terminal."""
-        output = io.StringIO()
-        console = rich.console.Console(file=output, width=140)
-        console.print(_table(self))
+        output, table = io.StringIO(), _table(self)
+        console = rich.console.Console(file=output, width=WIDEST)
+        console.width = console.measure(table).maximum  # a terminal may break lines, a cut name is lost
+        console.print(table)
         console.print("\n".join(_totals(self)), markup=False, highlight=False)
         return output.getvalue()
 

@@ -83,7 +83,7 @@ def test_a_strangers_names_do_not_steer_the_terminal(packed_model, tmp_path):
     text = report_file(packed_model.save(tmp_path / "packed.onnx")).as_text()
     assert "\x1b" not in text
     assert "[bold]" in text
-    assert max(map(len, text.splitlines())) <= 140
+    assert max(map(len, text.splitlines())) <= 200  # a name of 60, and the rest
 
 
 @pytest.mark.parametrize(
