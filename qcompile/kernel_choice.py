@@ -11,27 +11,26 @@ from qcompile import bfloat16_ops, integer_ops, ops, runtime, sparse_ops
 from qcompile.errors import QCompileError
 
 _PRODUCT_QUESTION, _CONV_QUESTION = "IntegerMatMulKernel", "IntegerConvKernel"
-_OWN_KERNELS = frozenset([ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV])  # chosen by their attributes alone
+_FLOAT_LAYERS = frozenset([ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV]) | bfloat16_ops.BFLOAT16_OPS
 _SPARSE = frozenset(sparse_ops.SPARSE_OF.values())
-_READ_FLOATS = bfloat16_ops.BFLOAT16_OPS | {integer_ops.INTEGER_MATMUL_DYNAMIC}
+_READ_FLOATS = _FLOAT_LAYERS | {integer_ops.INTEGER_MATMUL_DYNAMIC}
 _FLOAT, _UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
 
 
 def kernels_of(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | None = None) -> dict[str, str]:
     """By the name of its first output, the kernel of each layer of ``model`` with a packed weight.
 
-    ``shapes`` are those of inputs by name; elsewhere a free axis has one element. For CodebookMatMul it is the
-    kernel of one row. A layer is left out where the shape of its input cannot be told.
+    ``shapes`` are those of inputs by name; elsewhere a free axis has one element. A layer is left out where
+    the shape of its input cannot be told.
 
     Raises QCompileError if the library is missing or refuses a layer.
     """
     nodes = [node for node in model.graph.node if node.domain == ops.DOMAIN]
-    attributes_tell = [node for node in nodes if node.op_type in _OWN_KERNELS]
-    kernels = {node.output[0]: runtime.kernel_of(node) for node in attributes_tell}
+    kernels: dict[str, str] = {}
     if sparse := [node for node in nodes if node.op_type in _SPARSE]:
         names = runtime.runtime_info().kernels
-        kernels |= {node.output[0]: names[node.op_type][0] for node in sparse}
-    asked = [node for node in nodes if node.op_type in integer_ops.INTEGER_LAYERS | bfloat16_ops.BFLOAT16_OPS]
+        kernels = {node.output[0]: names[node.op_type][0] for node in sparse}
+    asked = [node for node in nodes if node.op_type in integer_ops.INTEGER_LAYERS | _FLOAT_LAYERS]
     return kernels | _ask(model, asked, _infer_shapes(model, shapes or {}) if asked else {})
 
 

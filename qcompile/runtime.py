@@ -5,10 +5,8 @@ import importlib.resources
 import json
 import os
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
-import onnx
 import onnxruntime
 from onnx import helper
 
@@ -94,7 +92,7 @@ def runtime_info() -> RuntimeInfo:
     Raises QCompileError if the library is missing, or QCOMPILE_FORCE_ISA names an instruction set that it
     or this machine has not.
     """
-    fields = _ask(())
+    fields = json.loads(bytes(session(_info_model(), threads=1).run(None, {})[0]))
     return RuntimeInfo(
         version=fields["version"],
         isas=tuple(fields["isas"]),
@@ -102,22 +100,6 @@ def runtime_info() -> RuntimeInfo:
         kernels={operator: tuple(names) for operator, names in fields["kernels"].items()},
         onnxruntime=onnxruntime.__version__,
     )
-
-
-def kernel_of(node: onnx.NodeProto) -> str:
-    """The kernel that this machine runs for ``node``, a CodebookMatMul or CodebookConv; of the first, for one row of x.
-
-    Those of all layers of a model: ``qcompile.kernel_choice``. Raises QCompileError as ``runtime_info`` does, and where
-    the attributes of ``node`` break a rule.
-    """
-    return str(_ask(node.attribute)["kernel"])
-
-
-def _ask(attributes: Iterable[onnx.AttributeProto]) -> dict[str, Any]:
-    """The answer of the operator RuntimeInfo to a node with ``attributes``."""
-    answer = session(_info_model(attributes), threads=1).run(None, {})[0]
-    fields: dict[str, Any] = json.loads(bytes(answer))
-    return fields
 
 
 def _register(options: onnxruntime.SessionOptions) -> None:
@@ -142,10 +124,9 @@ def _message(error: Exception) -> str:
     return text.removeprefix("Exception during initialization: ").strip()
 
 
-def _info_model(attributes: Iterable[onnx.AttributeProto]) -> bytes:
+def _info_model() -> bytes:
     """A model of the one node RuntimeInfo."""
     node = helper.make_node("RuntimeInfo", [], ["info"], name="runtime_info", domain=_DOMAIN)
-    node.attribute.extend(attributes)
     output = helper.make_tensor_value_info("info", _UINT8, ["bytes"])
     graph = helper.make_graph([node], "runtime_info", [], [output])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_DOMAIN, 1)]

@@ -36,6 +36,8 @@ OrtStatus* add_operators(const ort::Api* api, OrtCustomOpDomain* domain) {
                                   quantize_input_op(),
                                   quantize_layer_normalization_op(),
                                   quantize_softmax_op(),
+                                  codebook_matmul_kernel_op(),
+                                  codebook_conv_kernel_op(),
                                   codebook_matmul_bfloat16_kernel_op(),
                                   codebook_conv_bfloat16_kernel_op(),
                                   integer_matmul_kernel_op(),

@@ -84,6 +84,13 @@ def test_packed_and_sparse_layers_of_a_file_are_named(packed_model, monkeypatch)
     assert names == {"codebook_depthwise_scalar", "codebook_gemv_scalar", "add_scaled_scalar"}
 
 
+def test_many_rows_of_a_float_product_run_another_kernel(packed_model, monkeypatch):
+    monkeypatch.setenv("QCOMPILE_FORCE_ISA", "scalar")
+    few, many = (kernels_of(packed_model.proto, {"input": (batch, 2, 7, 7)}) for batch in (1, 100))
+    output = packed_model.node("fc").output[0]
+    assert (few[output], many[output]) == ("codebook_gemv_scalar", "codebook_gemm_scalar")
+
+
 def test_a_layer_is_left_out_where_the_shape_of_x_is_unknown():
     layer = random_layer(np.random.default_rng(0), "IntegerMatMul", 4, (6, 12))
     model = onnx.load_from_string(layer.model())

@@ -67,6 +67,9 @@ class CodebookConv {
 
 const ort::CustomOp* codebook_conv_op() { return CustomOpOf<CodebookConv<PlainFloats>>::get(); }
 const ort::CustomOp* codebook_conv_bfloat16_op() { return CustomOpOf<CodebookConv<Bfloat16>>::get(); }
+const ort::CustomOp* codebook_conv_kernel_op() {
+  return CustomOpOf<KernelNameOf<CodebookConv<PlainFloats>>>::get();
+}
 const ort::CustomOp* codebook_conv_bfloat16_kernel_op() {
   return CustomOpOf<KernelNameOf<CodebookConv<Bfloat16>>>::get();
 }

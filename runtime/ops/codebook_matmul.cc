@@ -74,6 +74,9 @@ class CodebookMatMul {
 
 const ort::CustomOp* codebook_matmul_op() { return CustomOpOf<CodebookMatMul<PlainFloats>>::get(); }
 const ort::CustomOp* codebook_matmul_bfloat16_op() { return CustomOpOf<CodebookMatMul<Bfloat16>>::get(); }
+const ort::CustomOp* codebook_matmul_kernel_op() {
+  return CustomOpOf<KernelNameOf<CodebookMatMul<PlainFloats>>>::get();
+}
 const ort::CustomOp* codebook_matmul_bfloat16_kernel_op() {
   return CustomOpOf<KernelNameOf<CodebookMatMul<Bfloat16>>>::get();
 }

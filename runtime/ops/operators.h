@@ -30,6 +30,8 @@ const ort::CustomOp* integer_conv_op();
 const ort::CustomOp* integer_conv_add_op();
 const ort::CustomOp* integer_conv_table_op();
 const ort::CustomOp* integer_conv_float_op();
+const ort::CustomOp* codebook_matmul_kernel_op();
+const ort::CustomOp* codebook_conv_kernel_op();
 const ort::CustomOp* codebook_matmul_bfloat16_kernel_op();
 const ort::CustomOp* codebook_conv_bfloat16_kernel_op();
 const ort::CustomOp* integer_matmul_kernel_op();

@@ -9,9 +9,8 @@ namespace qc {
 struct PlainFloats {
   static constexpr const char* kMatMul = "CodebookMatMul";
   static constexpr const char* kConv = "CodebookConv";
-  // RuntimeInfo tells these.
-  static constexpr const char* kMatMulKernel = nullptr;
-  static constexpr const char* kConvKernel = nullptr;
+  static constexpr const char* kMatMulKernel = "CodebookMatMulKernel";
+  static constexpr const char* kConvKernel = "CodebookConvKernel";
 
   static void check(const PackedWeight&) {}
   static FloatKernels kernels(Isa isa, const PackedRows& weight) { return get_float_kernels(isa, weight); }

@@ -1,11 +1,7 @@
-// RuntimeInfo: no inputs; a uint8 tensor with JSON in UTF-8 that says which kernels run here. With the
-// attributes of a CodebookMatMul or CodebookConv it also says which one that node runs; integer layers have
-// operators for that (ops/kernel_name.h). The library exports one symbol only, so Python asks through
-// onnxruntime (docs/decisions/0003-runtime-info-operator.md).
-#include "base/checked_arithmetic.h"
-#include "base/convolution.h"
+// RuntimeInfo: no inputs; a uint8 tensor with JSON in UTF-8 that says which kernels there are here. Which of
+// them a layer runs its own operator tells (ops/kernel_name.h). The library exports one symbol only, so
+// Python asks through onnxruntime (docs/decisions/0003-runtime-info-operator.md).
 #include "base/isa.h"
-#include "compute/depthwise.h"
 #include "compute/float_kernels.h"
 #include "kernels/add_elements/dispatch.h"
 #include "kernels/add_scaled/dispatch.h"
@@ -76,28 +72,6 @@ std::string kernels_as_json(Isa isa) {
          "}";
 }
 
-// The kernel of the node whose attributes `node` carries, a convolution if there is a `group`; empty where it
-// carries none.
-std::string kernel_of(const Node& node, Isa isa) {
-  WeightClaim claim;
-  claim.format_version = node.attribute("format_version");
-  claim.bits = node.attribute("bits");
-  claim.weight_shape = node.attribute_array("weight_shape");
-  if (!claim.weight_shape) return "";
-  refuse_if(check_weight_attributes(claim));
-  PackedWeight weight;
-  weight.shape = *claim.weight_shape;
-  weight.outputs = static_cast<size_t>(weight.shape[0]);
-  weight.rows.bits = static_cast<size_t>(*claim.bits);
-  if (!checked_product(weight.shape.data() + 1, weight.shape.size() - 1, &weight.rows.columns))
-    throw Refusal("the size of weight_shape overflows");
-  const ConvolutionClaim convolution_claim = node.convolution_claim();
-  if (!convolution_claim.group) return get_codebook_gemv(isa, weight.rows.bits, weight.rows.columns).name;
-  Convolution convolution;
-  refuse_if(check_convolution(convolution_claim, weight.shape, &convolution));
-  return is_depthwise(weight, convolution) ? get_codebook_depthwise(isa).name : get_codebook_gemm(isa).name;
-}
-
 class RuntimeInfo {
  public:
   static constexpr const char* kName = "RuntimeInfo";
@@ -105,14 +79,13 @@ class RuntimeInfo {
   static constexpr int kInputTypes[] = {ort::kUint8};  // none is asked for
   static constexpr int kOutputType = ort::kUint8;
 
-  explicit RuntimeInfo(const Node& node) {
+  explicit RuntimeInfo(const Node&) {
     Isa isa;
     refuse_if(choose_isa(&isa));
     std::vector<std::string> isas;
     for (Isa available : available_isas()) isas.push_back(isa_name(available));
     json_ = "{\"version\": " + quoted(QC_VERSION) + ", \"isas\": " + as_json(isas) +
-            ", \"isa\": " + quoted(isa_name(isa)) + ", \"kernels\": " + kernels_as_json(isa) +
-            ", \"kernel\": " + quoted(kernel_of(node, isa)) + "}";
+            ", \"isa\": " + quoted(isa_name(isa)) + ", \"kernels\": " + kernels_as_json(isa) + "}";
   }
 
   void compute(const Call& call) const { write_text(call, json_); }

@@ -3,7 +3,6 @@
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import helper
 
 import qcompile
 from qcompile import runtime
@@ -46,34 +45,6 @@ def test_the_forced_instruction_set_is_used(monkeypatch, isa):
     assert rounded == {"codebook_gemm_bfloat16_avx512_bf16" if isa == "avx512_bf16" else plain}
     assert all(name.endswith(f"_{FLOAT_ISAS.get(isa, isa)}") for names in kernels.values() for name in names)
     assert info.kernels["IntegerConv"] == (f"integer_gemm_{INTEGER_ISAS.get(isa, isa)}",)
-
-
-def conv_node(weight_shape, group, bits=4, **attributes):
-    geometry = {"strides": [1, 1], "pads": [1, 1, 1, 1], "dilations": [1, 1]} | attributes
-    return helper.make_node("CodebookConv", [], [], bits=bits, weight_shape=weight_shape, group=group, **geometry)
-
-
-def test_tells_the_kernel_of_a_node(monkeypatch):
-    monkeypatch.setenv("QCOMPILE_FORCE_ISA", "scalar")
-    matmul = helper.make_node("CodebookMatMul", [], [], bits=3, weight_shape=[10, 20])
-    assert runtime.kernel_of(matmul) == "codebook_gemv_scalar"
-    assert runtime.kernel_of(conv_node([64, 64, 3, 3], 1)) == "codebook_gemm_scalar"
-    assert runtime.kernel_of(conv_node([64, 1, 3, 3], 64)) == "codebook_depthwise_scalar"
-
-
-@pytest.mark.parametrize(
-    ("node", "message"),
-    [
-        (conv_node([64, 1, 3, 3], 63), "group"),
-        (conv_node([64, 1, 3, 3], 64, bits=9), "bits is 9"),
-        (conv_node([64, -1, 3, 3], 64), "weight_shape"),
-        (conv_node([2**31 - 1] * 4, 1), "weight_shape|overflow"),
-        (conv_node([64, 1, 3, 3], 64, strides=[0, 1]), "strides"),
-    ],
-)
-def test_asking_for_the_kernel_of_a_broken_node_is_an_error(node, message):
-    with pytest.raises(QCompileError, match=message):
-        runtime.kernel_of(node)
 
 
 @pytest.mark.parametrize("name", ["sse9", "AVX2", "none"])
