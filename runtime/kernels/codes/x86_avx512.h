@@ -33,6 +33,14 @@ inline __m512 floats_of(__m128i codes) { return _mm512_cvtepi32_ps(_mm512_cvtepu
 inline __mmask16 first_16(size_t count) { return static_cast<__mmask16>((1u << count) - 1); }
 inline __mmask64 first_64(size_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
 
+// Calls run(j, lanes) for every 16 columns, the last of them masked.
+template <typename Run>
+inline void for_each_16(size_t columns, const Run& run) {
+  size_t j = 0;
+  for (; j + 16 <= columns; j += 16) run(j, static_cast<__mmask16>(0xffff));
+  if (j < columns) run(j, first_16(columns - j));
+}
+
 inline __m128i load_codes(const uint8_t* x) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(x)); }
 
 }  // namespace

@@ -7,18 +7,10 @@ namespace {
 
 constexpr size_t kLanes = 16, kRowsAtOnce = 8;
 
-// Calls run(j, lanes) for every 16 columns, the last of them masked.
-template <typename Run>
-inline void for_lanes(size_t columns, const Run& run) {
-  size_t j = 0;
-  for (; j + kLanes <= columns; j += kLanes) run(j, static_cast<__mmask16>(0xffff));
-  if (j < columns) run(j, first_16(columns - j));
-}
-
 // The bits of the largest size: those of infinity or more where a number is not finite.
 uint32_t bits_of_largest(size_t columns, const float* x) {
   __m512i size = _mm512_setzero_si512();
-  for_lanes(columns, [&](size_t j, __mmask16 lanes) {
+  for_each_16(columns, [&](size_t j, __mmask16 lanes) {
     const __m512i bits = _mm512_castps_si512(_mm512_maskz_loadu_ps(lanes, x + j));
     size = _mm512_max_epu32(size, _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff)));
   });
@@ -29,7 +21,7 @@ uint32_t bits_of_largest(size_t columns, const float* x) {
 RowMoments read_moments(const RowsToNormalize& shape, float units, const float* x) {
   const __m512 factor = _mm512_set1_ps(units);
   __m512i total = _mm512_setzero_si512(), even = total, odd = total;
-  for_lanes(shape.columns, [&](size_t j, __mmask16 lanes) {
+  for_each_16(shape.columns, [&](size_t j, __mmask16 lanes) {
     const __m512i numbers = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, x + j), factor));
     const __m512i others = _mm512_srli_epi64(numbers, 32);
     total = _mm512_add_epi32(total, numbers);

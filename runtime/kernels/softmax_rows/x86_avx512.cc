@@ -9,14 +9,6 @@ namespace {
 constexpr size_t kLanes = 16;
 constexpr float kInfinity = __builtin_inff();
 
-// Calls run(j, lanes) for every 16 columns, the last of them masked.
-template <typename Run>
-inline void for_lanes(size_t columns, const Run& run) {
-  size_t j = 0;
-  for (; j + kLanes <= columns; j += kLanes) run(j, static_cast<__mmask16>(0xffff));
-  if (j < columns) run(j, first_16(columns - j));
-}
-
 // Minus infinity, which has no part in a softmax, behind the last column.
 inline __m512 load(const float* x, __mmask16 lanes) {
   return _mm512_mask_loadu_ps(_mm512_set1_ps(-kInfinity), lanes, x);
@@ -25,7 +17,7 @@ inline __m512 load(const float* x, __mmask16 lanes) {
 // Of the numbers that are any.
 float largest_of(size_t columns, const float* x) {
   __m512 most = _mm512_set1_ps(-kInfinity);
-  for_lanes(columns, [&](size_t j, __mmask16 lanes) { most = _mm512_max_ps(load(x + j, lanes), most); });
+  for_each_16(columns, [&](size_t j, __mmask16 lanes) { most = _mm512_max_ps(load(x + j, lanes), most); });
   return _mm512_reduce_max_ps(most);
 }
 
@@ -50,7 +42,7 @@ struct UnitSum {
 UnitSum write_units(size_t columns, const float* x, float largest, int32_t* units) {
   const __m512 top = _mm512_set1_ps(largest);
   __m512i total = _mm512_setzero_si512(), seen = total;
-  for_lanes(columns, [&](size_t j, __mmask16 lanes) {
+  for_each_16(columns, [&](size_t j, __mmask16 lanes) {
     const __m512i some = units_of(_mm512_sub_ps(load(x + j, lanes), top));
     total = _mm512_add_epi32(total, some);
     seen = _mm512_or_si512(seen, some);
