@@ -12,6 +12,7 @@ from qcompile.row_ops import MAX_COLUMNS, QUANTIZE_LAYER_NORMALIZATION, QUANTIZE
 
 LAYER_NORMALIZATION, SOFTMAX = "LayerNormalization", "Softmax"
 EPSILON = 1e-5  # of LayerNormalization where it has none
+LARGEST = float(np.finfo(np.float32).max)
 
 Doubles = npt.NDArray[np.float64]
 
@@ -21,6 +22,8 @@ def add_rows(builder: Builder, node: ir.Node | None, tail: Tail) -> Codes | None
     if node is None or not is_standard(node, LAYER_NORMALIZATION, SOFTMAX) or not _is_by_rows(node):
         return None
     if node.op_type == SOFTMAX:
+        if 1.0 / tail.target.scale > LARGEST:
+            return None
         attributes = {"scale": 1.0 / tail.target.scale, "bias": float(tail.target.zero_point), **tail.bounds()}
         return _add(builder, node, QUANTIZE_SOFTMAX, [], attributes, tail)
     operands = _stretch(node)
@@ -29,7 +32,7 @@ def add_rows(builder: Builder, node: ir.Node | None, tail: Tail) -> Codes | None
         return None
     scale, bias = operands
     stretches = {"scale": scale / tail.target.scale, "bias": bias / tail.target.scale + tail.target.zero_point}
-    if not all(np.isfinite(operand.astype(np.float32)).all() for operand in stretches.values()):
+    if not all((np.abs(operand) <= LARGEST).all() for operand in stretches.values()):
         return None
     stored = [builder.initializer(v.astype(np.float32), f"{node.name}.{name}") for name, v in stretches.items()]
     return _add(builder, node, QUANTIZE_LAYER_NORMALIZATION, stored, {"epsilon": epsilon, **tail.bounds()}, tail)

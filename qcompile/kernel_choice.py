@@ -1,5 +1,6 @@
 """Which kernel each layer of a packed model runs on this machine: the library is asked, for the sizes of the input."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ _PRODUCT_QUESTION, _CONV_QUESTION = "IntegerMatMulKernel", "IntegerConvKernel"
 _FLOAT_LAYERS = frozenset([ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV]) | bfloat16_ops.BFLOAT16_OPS
 _SPARSE = frozenset(sparse_ops.SPARSE_OF.values())
 _READ_FLOATS = _FLOAT_LAYERS | {integer_ops.INTEGER_MATMUL_DYNAMIC}
+_MOST_ELEMENTS = 2**30  # of an x that is made up: a file may say any size
 _FLOAT, _UINT8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
 
 
@@ -21,7 +23,7 @@ def kernels_of(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | Non
     """By the name of its first output, the kernel of each layer of ``model`` with a packed weight.
 
     ``shapes`` are those of inputs by name; elsewhere a free axis has one element. A layer is left out where
-    the shape of its input cannot be told.
+    the shape of its input cannot be told, or is absurdly large.
 
     Raises QCompileError if the library is missing or refuses a layer.
     """
@@ -59,7 +61,7 @@ def _ask(
     model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, str]:
     """What a model of questions, one for each of ``nodes``, answers."""
-    known = [node for node in nodes if node.input[0] in shapes]
+    known = [node for node in nodes if math.prod(shapes.get(node.input[0], (math.inf,))) <= _MOST_ELEMENTS]
     if not known:
         return {}
     operands = {name for node in known for name in _operands(node)}

@@ -14,9 +14,9 @@ STEP, ORIGIN = 0.03, 120
 COLUMNS = 24
 
 
-def model(body, *, opset=20, **initializers):
+def model(body, *, opset=20, step=STEP, **initializers):
     """x [3, 5, COLUMNS], what ``body`` makes of it as n, then n quantized and dequantized."""
-    steps = f"step = Constant <value_float = {STEP}> () codes = QuantizeLinear (n, step, origin) "
+    steps = f"step = Constant <value_float = {step}> () codes = QuantizeLinear (n, step, origin) "
     text = f"g (float[3, 5, {COLUMNS}] x) => (float[3, 5, {COLUMNS}] y) {{ {body} {steps} "
     text += "y = DequantizeLinear (codes, step, origin) }"
     proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : {opset}]> {text}')
@@ -103,6 +103,13 @@ def test_a_softmax_gives_the_codes_that_were_quantized():
 def test_leaves_alone(body):
     wide = np.ones((5, COLUMNS), np.float32)
     made = model(body, **stretch(), wide=wide, one=np.ones(1, np.float32))
+    FuseIntegers()(made)
+    assert not [node for node in made.graph if node.domain == DOMAIN]
+
+
+@pytest.mark.parametrize("body", ["n = Softmax (x)", "n = LayerNormalization (x, scale, bias)"])
+def test_leaves_alone_what_no_float_can_scale_to_codes(body):
+    made = model(body, step="1e-41", **stretch())
     FuseIntegers()(made)
     assert not [node for node in made.graph if node.domain == DOMAIN]
 
