@@ -33,7 +33,17 @@ class Distillation:
         """The loss of ``logits``, which the network in training gave for ``images``."""
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             answers = self.teacher(images).float()
-        wanted = F.log_softmax(answers / self.temperature, dim=1)
-        found = F.log_softmax(logits / self.temperature, dim=1)
-        divergence = F.kl_div(found, wanted, reduction="batchmean", log_target=True) * self.temperature**2
-        return self.share * divergence + (1 - self.share) * F.cross_entropy(logits, labels)
+        return distilled_loss(logits, answers, labels, self.share, self.temperature)
+
+
+def distilled_loss(
+    logits: torch.Tensor, answers: torch.Tensor, labels: torch.Tensor, share: float, temperature: float
+) -> torch.Tensor:
+    """``share`` of the divergence of ``logits`` from a teacher's ``answers`` plus the rest of the labels' loss.
+
+    Both are float32 [batch, classes]; the loss is the batch's mean. The formula is that of ``Distillation``.
+    """
+    wanted = F.log_softmax(answers / temperature, dim=1)
+    found = F.log_softmax(logits / temperature, dim=1)
+    divergence = F.kl_div(found, wanted, reduction="batchmean", log_target=True) * temperature**2
+    return share * divergence + (1 - share) * F.cross_entropy(logits, labels)

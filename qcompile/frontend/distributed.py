@@ -7,7 +7,7 @@ does all of this at once and knows of no group.
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -104,6 +104,20 @@ class Team:
                 yield some, wanted, len(wanted) / len(labels)
             else:
                 yield images[:1], labels[:1], 0.0
+
+    def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Puts into each of ``tensors``, in place, its sum over the processes: to the last bit the same on all.
+
+        Every process must give as many tensors of the same shapes; they travel as one.
+        """
+        if self.size == 1 or not tensors:
+            return
+        whole = torch.cat([tensor.flatten() for tensor in tensors])
+        distributed.all_reduce(whole)
+        with torch.no_grad():
+            totals = torch.split(whole, [tensor.numel() for tensor in tensors])
+            for tensor, total in zip(tensors, totals, strict=True):
+                tensor.copy_(total.view(tensor.shape))
 
     def adopt(self, tensors: Mapping[str, torch.Tensor]) -> float:
         """Every process takes over the first one's ``tensors``, in place; gives how far off they were, relatively."""

@@ -1,6 +1,7 @@
 """Training and testing on a data set that is held in memory: no loader, one flat loop."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,11 +9,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from qcompile.errors import QCompileError, RecipeError
+from qcompile.errors import QCompileError
 from qcompile.frontend.augmentation import crop_and_flip
 from qcompile.frontend.distillation import Criterion, label_loss
 from qcompile.frontend.distributed import ALONE, Team
+from qcompile.frontend.ranges import check_range
 
+Augmentation = Literal["none", "crop-flip"]
 _EVALUATION_BATCH = 100  # larger ones leave the cache: half the speed for convolutions
 
 
@@ -38,7 +41,7 @@ class Optimization:
     momentum: float = 0.9
     weight_decay: float = 0.0
     bfloat16: bool = False
-    augmentation: Literal["none", "crop-flip"] = "none"
+    augmentation: Augmentation = "none"
     accumulate: int = 1
 
     def __post_init__(self) -> None:
@@ -50,8 +53,7 @@ class Optimization:
             ("momentum", self.momentum, 1e-9, 0.999999),
             ("weight_decay", self.weight_decay, 0.0, 1.0),
         ):
-            if not low <= value <= high:
-                raise RecipeError(f"{name} is {value}, wanted {low} to {high}")
+            check_range(name, value, low, high)
 
 
 def make_optimizer(network: nn.Module, settings: Optimization, learning_rate: float) -> torch.optim.SGD:
@@ -80,24 +82,45 @@ def train_epoch(
     ``team.parallel`` gave. Raises QCompileError if the loss is no longer finite.
     """
     network.train()
-    total = 0.0
-    order = torch.randperm(len(samples.labels), generator=generator)[: max(1, round(share * len(samples.labels)))]
-    for batch in torch.split(order, settings.batch_size):
-        images, labels = samples.images[batch], samples.labels[batch]
-        if settings.augmentation == "crop-flip":
-            images = crop_and_flip(images, generator)
+    total, count = 0.0, 0
+    for images, labels in draw_batches(samples, settings.batch_size, settings.augmentation, generator, share):
+        count += len(labels)
         optimizer.zero_grad()
         for some, wanted, share in team.parts(images, labels, settings.accumulate):
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
                 logits = network(some)
             loss = criterion(some, logits.float(), wanted)
             (loss * (share * team.size)).backward()  # type: ignore[no-untyped-call]  # the processes' mean is taken
-            total += loss.item() * share * len(batch)
+            total += loss.item() * share * len(labels)
         optimizer.step()
     total = sum(team.gather(total))
-    if not math.isfinite(total):
-        raise QCompileError(f"the training loss is {total}: lower the learning rate")
-    return total / len(order)
+    check_loss(total)
+    return total / count
+
+
+def draw_batches(
+    samples: Samples, batch_size: int, augmentation: Augmentation, generator: torch.Generator, share: float = 1.0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images and labels of one batch after another, in an order drawn from ``generator``, augmented by it.
+
+    Each sample comes once; with a ``share`` below 1 only so many of them, at least one, are drawn. The last batch may
+    be smaller.
+    """
+    order = torch.randperm(len(samples.labels), generator=generator)[: sample_count(samples, share)]
+    for batch in torch.split(order, batch_size):
+        images = samples.images[batch]
+        yield crop_and_flip(images, generator) if augmentation == "crop-flip" else images, samples.labels[batch]
+
+
+def sample_count(samples: Samples, share: float) -> int:
+    """How many samples a ``share``, 0 to 1, of an epoch takes."""
+    return max(1, round(share * len(samples.labels)))
+
+
+def check_loss(loss: float) -> None:
+    """Raises QCompileError if the ``loss`` of training is no longer finite."""
+    if not math.isfinite(loss):
+        raise QCompileError(f"the training loss is {loss}: lower the learning rate")
 
 
 def evaluate(network: nn.Module, samples: Samples) -> tuple[float, float]:
