@@ -1,7 +1,7 @@
 """Which weights are compressed, and with which codebook: patterns on module names, the first match wins."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -24,9 +24,7 @@ def select_codebooks(network: nn.Module, rules: LayerRules) -> dict[str, Codeboo
     left to compress.
     """
     layers = candidate_layers(network)
-    taken = {layer: _first_match(layer, rules) for layer in layers}
-    for pattern in rules:
-        _check_used(pattern, layers, taken)
+    taken = first_matches(layers, rules)
     codebooks = {layers[layer]: rules[pattern] for layer, pattern in taken.items() if pattern is not None}
     chosen = {name: codebook for name, codebook in codebooks.items() if not isinstance(codebook, str)}
     if not chosen:
@@ -45,11 +43,18 @@ def candidate_layers(network: nn.Module) -> dict[str, str]:
     return layers
 
 
-def _first_match(layer: str, rules: LayerRules) -> str | None:
-    return next((pattern for pattern in rules if fnmatchcase(layer, pattern)), None)
+def first_matches(layers: Collection[str], patterns: Collection[str]) -> dict[str, str | None]:
+    """For each of ``layers``, in their order, the first of ``patterns`` that matches its name; None where none does.
+
+    Raises RecipeError if a pattern matches no layer, or none that an earlier one has not taken.
+    """
+    taken = {layer: next((found for found in patterns if fnmatchcase(layer, found)), None) for layer in layers}
+    for pattern in patterns:
+        _check_used(pattern, layers, taken)
+    return taken
 
 
-def _check_used(pattern: str, layers: Mapping[str, str], taken: Mapping[str, str | None]) -> None:
+def _check_used(pattern: str, layers: Collection[str], taken: Mapping[str, str | None]) -> None:
     if pattern in taken.values():
         return
     if any(fnmatchcase(layer, pattern) for layer in layers):
