@@ -128,7 +128,7 @@ class Team:
             for tensor in tensors.values():
                 first = tensor.detach().contiguous().clone()
                 distributed.broadcast(first, src=0)
-                difference += float((tensor - first).double().square().sum())
+                difference += float((tensor.double() - first.double()).square().sum())
                 whole += float(first.double().square().sum())
                 tensor.copy_(first)
         return math.sqrt(difference / whole) if whole > 0 else math.sqrt(difference)
