@@ -1,7 +1,8 @@
 """How much the widths of one set of weights disturb each other: flips of codes, and angles between gradients."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -52,17 +53,27 @@ def gradient_agreement(
     """By layer how the gradients of its weight agree, computed on one batch under two plans, in training mode.
 
     With ``supernet.smallest()`` and ``supernet.largest()`` this is the interference that few bits bring. Afterwards
-    buffers, mode and ``grad`` are as before, and the chosen bits too.
+    buffers, modes, chosen bits and ``grad`` are as before.
     """
-    before = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
-    bits, training = supernet.chosen(), supernet.training
-    supernet.train()
-    gradients = [_weight_gradients(supernet, plan, images, labels, criterion) for plan in (first, second)]
-    supernet.train(training)
-    supernet.choose(bits)
-    for name, buffer in supernet.named_buffers():
-        buffer.copy_(before[name])
+    with _unchanged(supernet):
+        supernet.train()
+        gradients = [_weight_gradients(supernet, plan, images, labels, criterion) for plan in (first, second)]
     return {name: _compare(gradients[0][name], gradients[1][name]) for name in supernet.layers}
+
+
+@contextmanager
+def _unchanged(supernet: Supernet) -> Iterator[None]:
+    """On leaving the buffers, the modes and the chosen bits are what they were."""
+    before = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
+    bits, modes = supernet.chosen(), {module: module.training for module in supernet.modules()}
+    try:
+        yield
+    finally:
+        supernet.choose(bits)
+        for module, training in modes.items():
+            module.training = training
+        for name, buffer in supernet.named_buffers():
+            buffer.copy_(before[name])
 
 
 def _weight_gradients(

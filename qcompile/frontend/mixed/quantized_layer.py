@@ -101,7 +101,7 @@ class QuantizedLayer(nn.Module):
         if self.reads_codes and bits == STREAM_BITS:
             return x  # 8-bit codes rounded once more to 8 bits would lose without need
         # The count of one sample: so the size of a batch does not change the gradient of a mean over it.
-        return fake_quantize(x, self.activation_step(bits), self.activation_codes(bits), x[0].numel())
+        return fake_quantize(x, self.activation_step(bits), self.activation_codes(bits), x.shape[1:].numel())
 
     def _quantized_weight(self) -> torch.Tensor:
         step = self.weight_step(self.bits.weight)

@@ -67,14 +67,15 @@ class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None]:
         x, step = ctx.saved_tensors
+        lowest, highest = ctx.codes.lowest, ctx.codes.highest
         ratio = _divide(x, step)
-        inside = (ratio > ctx.codes.lowest) & (ratio < ctx.codes.highest)
-        gradient = gradients[0] * inside
+        gradient = gradients[0].to(ratio.dtype)  # one type throughout: several in one operation are far slower
+        passed = torch.ops.aten.hardtanh_backward(gradient, ratio, lowest, highest)  # zero outside and at the bounds
         if not ctx.needs_input_grad[1]:
-            return gradient, None, None, None
-        by_step = ratio.round().clamp_(ctx.codes.lowest, ctx.codes.highest).sub_(ratio.mul_(inside))
-        step_gradient = by_step.mul_(gradients[0]).sum_to_size(step.shape).mul_(ctx.scale)
-        return gradient, step_gradient, None, None
+            return passed.to(x.dtype), None, None, None
+        # By the step: the code less the ratio inside, the code outside.
+        by_step = ratio.round().clamp_(lowest, highest).mul_(gradient).addcmul_(passed, ratio, value=-1)
+        return passed.to(x.dtype), by_step.sum_to_size(step.shape).mul_(ctx.scale), None, None
 
 
 def _divide(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ class StreamQuantizer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``x`` rounded, in its shape."""
-        return fake_quantize(x, self.positive_step(), self.codes(), x[0].numel())
+        return fake_quantize(x, self.positive_step(), self.codes(), x.shape[1:].numel())
 
     def positive_step(self) -> torch.Tensor:
         """The step of the codes: positive, []."""

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import torch
 
+from qcompile.errors import DataError
 from qcompile.frontend.distillation import Criterion, label_loss
 from qcompile.frontend.distributed import ALONE, Team
 from qcompile.frontend.mixed.bit_scheduler import BitScheduler, NoFreezing
 from qcompile.frontend.mixed.decision import Decision, read_decision, write_decision
 from qcompile.frontend.mixed.moving_average import MovingAverage
 from qcompile.frontend.mixed.sampling import draw_generator, draw_plan
+from qcompile.frontend.mixed.step_losses import EpochLosses, StepLosses, mean_losses, no_losses
 from qcompile.frontend.mixed.supernet import Supernet
 from qcompile.frontend.mixed.supernet_optimizer import (
     SupernetOptimization,
@@ -19,7 +21,7 @@ from qcompile.frontend.mixed.supernet_optimizer import (
     save_momentum,
     set_learning_rate,
 )
-from qcompile.frontend.mixed.training_step import Passes, StepLosses, no_losses, plan_step, train_step
+from qcompile.frontend.mixed.training_step import Passes, plan_step, train_step
 from qcompile.frontend.ranges import check_range
 from qcompile.frontend.training import Samples, check_loss, draw_batches, sample_count
 
@@ -47,17 +49,11 @@ class Span:
     end: float
 
 
-@dataclass(frozen=True)
-class EpochLosses:
-    """Means over an epoch: the largest pass's loss, a random one's, and a random one's distortion, unweighted."""
-
-    largest: float
-    random: float
-    distortion: float
-
-
 class SupernetTraining:
-    """All that changes while ``supernet`` is trained: beside it the momentum, the average and the last decision."""
+    """All that changes while ``supernet`` is trained: beside it the momentum, the average and the last decision.
+
+    Nothing random is kept: what is drawn is a function of the generator that each epoch is given.
+    """
 
     def __init__(self, supernet: Supernet, settings: SupernetSettings) -> None:
         self.supernet, self.settings = supernet, settings
@@ -66,7 +62,7 @@ class SupernetTraining:
         self.decision: Decision | None = None
 
     def save(self) -> dict[str, torch.Tensor]:
-        """The state as tensors for a checkpoint: what follows is to the last bit what would have followed."""
+        """The state as tensors for a checkpoint, not copied; a run restored from it goes on to the last bit alike."""
         decision = {} if self.decision is None else write_decision(self.decision)
         return (
             _with_prefix(_NETWORK, self.supernet.state_dict())
@@ -76,7 +72,16 @@ class SupernetTraining:
         )
 
     def restore(self, saved: Mapping[str, torch.Tensor]) -> None:
-        """Takes up what ``save`` gave. Raises KeyError or RuntimeError for the state of another network."""
+        """Takes up what ``save`` gave. Raises DataError for the state of another network or of other candidates."""
+        try:
+            self._take_up(saved)
+        except (KeyError, RuntimeError) as error:
+            raise DataError(
+                f"the checkpoint does not fit this supernet ({error}); was it begun with another network, other layers "
+                "or other candidates? Start anew"
+            ) from error
+
+    def _take_up(self, saved: Mapping[str, torch.Tensor]) -> None:
         self.supernet.load_state_dict(_without_prefix(_NETWORK, saved))
         restore_momentum(self.optimizer, self.supernet, _without_prefix(_MOMENTUM, saved))
         self.average.restore(_without_prefix(_AVERAGE, saved))
@@ -111,7 +116,9 @@ def train_supernet_epoch(
         losses = _train_batch(training, images, labels, now, drawing, team, criterion)
         total = total.plus(losses, len(labels) / sample_count(samples, share))
     _agree(training, team)
-    return _mean_losses(team.gather(total))
+    means = mean_losses(team.gather(total), training.settings.passes.random)
+    check_loss(means.largest + means.random)
+    return means
 
 
 def _train_batch(
@@ -128,7 +135,7 @@ def _train_batch(
     decision = _decide(training, now, drawing, team)
     set_learning_rate(training.optimizer, settings.optimization, (now.start + now.end) / 2)
     plans = [draw_plan(decision.drawable, drawing, decision.odds) for _ in range(settings.passes.random)]
-    step = plan_step(supernet, plans, decision.drawable, settings.passes, criterion, settings.optimization.bfloat16)
+    step = plan_step(supernet, plans, decision.drawable, settings.passes, criterion)
     losses = train_step(supernet, training.optimizer, images, labels, step, settings.optimization, team)
     training.average.update(supernet, settings.average_horizon / (now.end - now.start))
     return losses
@@ -155,15 +162,6 @@ def _agree(training: SupernetTraining, team: Team) -> None:
     team.unify({name: parameter.detach() for name, parameter in training.supernet.named_parameters()})
     team.adopt(dict(training.supernet.named_buffers()))
     team.adopt(training.average.tensors)
-
-
-def _mean_losses(parts: list[StepLosses]) -> EpochLosses:
-    total = no_losses(len(parts[0].random))
-    for part in parts:
-        total = total.plus(part, 1.0)
-    check_loss(total.largest + sum(total.random))
-    passes = max(1, len(total.random))
-    return EpochLosses(total.largest, sum(total.random) / passes, sum(total.distortions) / passes)
 
 
 def _with_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ Source: Tang et al., arXiv 2401.01543, as its published code trains.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,11 +15,10 @@ from qcompile.frontend.distillation import Criterion, distilled_loss, label_loss
 from qcompile.frontend.distributed import ALONE, Team
 from qcompile.frontend.mixed.candidates import Candidates
 from qcompile.frontend.mixed.distortion import Mitigation, captured_outputs, distortion
+from qcompile.frontend.mixed.step_losses import StepLosses, no_losses
 from qcompile.frontend.mixed.supernet import Supernet
 from qcompile.frontend.mixed.supernet_optimizer import SupernetOptimization
 from qcompile.frontend.ranges import check_range
-
-Features = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -44,40 +43,17 @@ class Passes:
         check_range("random_weight", self.random_weight, 0.0, 1000.0)
 
 
-@dataclass(frozen=True)
-class StepLosses:
-    """The batch's mean loss of each pass, without its weight, and the distortion of each random one.
-
-    A random pass's loss holds its weighted distortion too.
-    """
-
-    largest: float
-    random: tuple[float, ...]
-    distortions: tuple[float, ...]
-
-    def plus(self, other: "StepLosses", share: float) -> "StepLosses":
-        """These and ``share`` times ``other``, pass by pass."""
-        return StepLosses(
-            self.largest + share * other.largest,
-            tuple(mine + share * theirs for mine, theirs in zip(self.random, other.random, strict=True)),
-            tuple(mine + share * theirs for mine, theirs in zip(self.distortions, other.distortions, strict=True)),
-        )
-
-
-def no_losses(random_passes: int) -> StepLosses:
-    """All zero: where a sum begins."""
-    return StepLosses(0.0, (0.0,) * random_passes, (0.0,) * random_passes)
-
-
 @dataclass(frozen=True, eq=False)
 class StepPlan:
-    """What one step trains: the ``plans`` of the random passes, by layer the outputs to compare, the loss."""
+    """What one step trains: the ``plans`` of the random passes, and for each the layers whose outputs are compared.
+
+    ``criterion`` is the loss of the largest pass.
+    """
 
     plans: Sequence[BitPlan]
     compared: Sequence[Sequence[str]]
     passes: Passes
-    criterion: Criterion = label_loss
-    bfloat16: bool = False
+    criterion: Criterion
 
 
 def plan_step(
@@ -86,14 +62,13 @@ def plan_step(
     drawable: Mapping[str, Candidates],
     passes: Passes,
     criterion: Criterion = label_loss,
-    bfloat16: bool = False,
 ) -> StepPlan:
     """A step with random passes at ``plans``, which were drawn from ``drawable``.
 
-    ``criterion`` is the loss of the largest pass, e.g. a ``Distillation`` from a network outside.
+    ``criterion`` may be a ``Distillation``: then the largest pass learns from a network outside too.
     """
     compared = [passes.mitigation.compared(supernet, plan, drawable) for plan in plans]
-    return StepPlan(plans, compared, passes, criterion, bfloat16)
+    return StepPlan(plans, compared, passes, criterion)
 
 
 def train_step(
@@ -114,7 +89,7 @@ def train_step(
     optimizer.zero_grad()
     losses = no_losses(len(step.plans))
     for some, wanted, share in team.parts(images, labels, settings.accumulate):
-        losses = losses.plus(_run_passes(supernet, some, wanted, share, step), share)
+        losses = losses.plus(_Part(supernet, step, some, wanted, share, settings.bfloat16).run(), share)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     team.add_up([parameter.grad for parameter in parameters if parameter.grad is not None])
     if math.isfinite(settings.gradient_norm):
@@ -123,49 +98,47 @@ def train_step(
     return losses
 
 
-def _run_passes(
-    supernet: Supernet, images: torch.Tensor, labels: torch.Tensor, share: float, step: StepPlan
-) -> StepLosses:
-    """Adds ``share`` of the gradient of all passes to the parameters'; one pass after the other is held in memory."""
-    needed = {name for names in step.compared for name in names}
-    logits, features = _forward(supernet, supernet.largest(), images, needed, step.bfloat16)
-    largest = step.criterion(images, logits, labels)
-    _backward(largest * (share * step.passes.largest_weight))
-    answers, wanted = logits.detach(), {name: output.detach() for name, output in features.items()}
-    pairs = [
-        _run_random_pass(supernet, images, labels, share, step, place, answers, wanted)
-        for place in range(len(step.plans))
-    ]
-    return StepLosses(largest.item(), tuple(loss for loss, _ in pairs), tuple(far for _, far in pairs))
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """A part of a batch: its ``share`` of each gradient is added to the parameters', one pass after the other."""
 
+    supernet: Supernet
+    step: StepPlan
+    images: torch.Tensor
+    labels: torch.Tensor
+    share: float
+    bfloat16: bool
 
-def _run_random_pass(
-    supernet: Supernet,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    share: float,
-    step: StepPlan,
-    place: int,
-    answers: torch.Tensor,
-    wanted: Features,
-) -> tuple[float, float]:
-    """The loss and the distortion of the random pass at ``place``, whose gradient is added to the parameters'."""
-    logits, features = _forward(supernet, step.plans[place], images, step.compared[place], step.bfloat16)
-    far = distortion(features, wanted)
-    loss = distilled_loss(logits, answers, labels, step.passes.distillation, 1.0) + step.passes.mitigation.weight * far
-    _backward(loss * (share * step.passes.random_weight))
-    return loss.item(), far.item()
+    def run(self) -> StepLosses:
+        """The losses of all passes. Of the largest one only its answers and compared outputs stay in memory."""
+        names = {name for compared in self.step.compared for name in compared}
+        logits, outputs = self._forward(self.supernet.largest(), names)
+        largest = self.step.criterion(self.images, logits, self.labels)
+        self._backward(largest, self.step.passes.largest_weight)
+        answers, wanted = logits.detach(), {name: output.detach() for name, output in outputs.items()}
+        pairs = list(zip(self.step.plans, self.step.compared, strict=True))
+        found = [self._run_random(plan, compared, answers, wanted) for plan, compared in pairs]
+        return StepLosses(largest.item(), tuple(loss for loss, _ in found), tuple(far for _, far in found))
 
+    def _run_random(
+        self, plan: BitPlan, compared: Sequence[str], answers: torch.Tensor, wanted: Mapping[str, torch.Tensor]
+    ) -> tuple[float, float]:
+        """The loss and the distortion under ``plan``."""
+        logits, outputs = self._forward(plan, compared)
+        far, passes = distortion(outputs, wanted), self.step.passes
+        loss = distilled_loss(logits, answers, self.labels, passes.distillation, 1.0) + passes.mitigation.weight * far
+        self._backward(loss, passes.random_weight)
+        return loss.item(), far.item()
 
-def _forward(
-    supernet: Supernet, plan: BitPlan, images: torch.Tensor, names: Sequence[str] | set[str], bfloat16: bool
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The float32 logits under ``plan``, and the outputs of the layers ``names``."""
-    supernet.choose(plan)
-    with captured_outputs(supernet.outputs, names) as features, torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        logits = supernet(images)
-    return logits.float(), features
+    def _forward(self, plan: BitPlan, names: Collection[str]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The float32 logits under ``plan``, and the outputs of the layers ``names``."""
+        self.supernet.choose(plan)
+        with (
+            captured_outputs(self.supernet.outputs, names) as outputs,
+            torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16),
+        ):
+            logits = self.supernet(self.images)
+        return logits.float(), outputs
 
-
-def _backward(loss: torch.Tensor) -> None:
-    loss.backward()  # type: ignore[no-untyped-call]
+    def _backward(self, loss: torch.Tensor, weight: float) -> None:
+        (loss * (self.share * weight)).backward()  # type: ignore[no-untyped-call]

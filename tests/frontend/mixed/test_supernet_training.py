@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from qcompile.errors import QCompileError
+from qcompile.errors import DataError, QCompileError
 from qcompile.frontend.mixed.bit_scheduler import FlipRate, NoFreezing, PublishedTurbulence, RandomFreezing
+from qcompile.frontend.mixed.candidates import Candidates
 from qcompile.frontend.mixed.distortion import Mitigation
 from qcompile.frontend.mixed.freezing import Freezing
 from qcompile.frontend.mixed.moving_average import averaged
@@ -143,3 +144,10 @@ def test_divergence_is_an_error(make_supernet, make_samples):
         supernet.layers["6"].weight.fill_(float("nan"))
     with pytest.raises(QCompileError, match="the training loss is nan"):
         run(SupernetTraining(supernet, settings()), make_samples(20), 1)
+
+
+def test_the_state_of_another_network_is_refused(make_supernet, make_samples):
+    saved = SupernetTraining(make_supernet(), settings()).save()
+    other = SupernetTraining(make_supernet(Candidates((3, 8), (8,))), settings())
+    with pytest.raises(DataError, match="the checkpoint does not fit this supernet"):
+        other.restore(saved)

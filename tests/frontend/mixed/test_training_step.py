@@ -15,11 +15,11 @@ def plans_of(supernet, count=2):
 
 
 def step(supernet, samples, passes, *, plans=None, criterion=None, bfloat16=False, **options):
-    settings = SupernetOptimization(learning_rate=0.1, **options)
+    settings = SupernetOptimization(learning_rate=0.1, bfloat16=bfloat16, **options)
     optimizer = make_supernet_optimizer(supernet, settings)
     chosen = plans_of(supernet, passes.random) if plans is None else plans
     more = {} if criterion is None else {"criterion": criterion}
-    planned = plan_step(supernet, chosen, supernet.candidates, passes, bfloat16=bfloat16, **more)
+    planned = plan_step(supernet, chosen, supernet.candidates, passes, **more)
     return train_step(supernet, optimizer, samples.images, samples.labels, planned, settings)
 
 
@@ -51,7 +51,7 @@ def naive_gradients(supernet, samples, passes, plans):
         hook.remove()
     total = passes.largest_weight * losses[0] + passes.random_weight * sum(losses[1:])
     total.backward()
-    return [float(loss) for loss in losses], gradients(supernet)
+    return [loss.item() for loss in losses], gradients(supernet)
 
 
 @pytest.mark.parametrize(
