@@ -70,5 +70,9 @@ def learn(
 
 def _print_results(plan: dict[str, Any], output: pathlib.Path) -> None:
     for stage, error_percent in plan["test_error_percent"].items():
-        click.echo(f"{stage:9}  test error {error_percent:.2f} %  train loss {plan['train_loss'][stage]:.5f}")
-    click.echo(f"{output / 'exported.onnx'}: next, qcompile compile")
+        loss = f"  train loss {plan['train_loss'][stage]:.5f}" if stage in plan["train_loss"] else ""
+        click.echo(f"{stage:9}  test error {error_percent:.2f} %{loss}")
+    if plan["method"] == "one-shot":
+        click.echo(f"{output / 'supernet.safetensors'}: next, qcompile search")
+    else:
+        click.echo(f"{output / 'exported.onnx'}: next, qcompile compile")

@@ -1,13 +1,13 @@
 """A recipe: everything that decides the outcome of ``qcompile learn``, read from TOML."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from qcompile.datasets import DATASET_NAMES
 from qcompile.errors import RecipeError
 from qcompile.frontend.layer_rule import LayerRule
+from qcompile.frontend.ranges import check_range
 from qcompile.frontend.schedule import Schedule
-from qcompile.frontend.tables import read_table
 from qcompile.frontend.training import Optimization
 from qcompile.models import NETWORK_NAMES
 
@@ -22,7 +22,7 @@ class ReferenceSettings:
     optimization: Optimization = field(default_factory=Optimization)
 
     def __post_init__(self) -> None:
-        _check_range("epochs", self.epochs, 1, 100_000)
+        check_range("epochs", self.epochs, 1, 100_000)
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class LearningSettings:
     optimization: Optimization = field(default_factory=lambda: Optimization(0.09, 0.98))
 
     def __post_init__(self) -> None:
-        _check_range("epochs", self.epochs, 0.001, 10_000)
-        _check_range("first_epochs", self.first_epochs, 0.001, 10_000)
-        _check_range("refit_every", self.refit_every, 1, 1_000_000)
-        _check_range("measure_every", self.measure_every, 1, 1_000_000)
-        _check_range("distillation", self.distillation, 0, 1)
-        _check_range("temperature", self.temperature, 0.01, 1000)
+        check_range("epochs", self.epochs, 0.001, 10_000)
+        check_range("first_epochs", self.first_epochs, 0.001, 10_000)
+        check_range("refit_every", self.refit_every, 1, 1_000_000)
+        check_range("measure_every", self.measure_every, 1, 1_000_000)
+        check_range("distillation", self.distillation, 0, 1)
+        check_range("temperature", self.temperature, 0.01, 1000)
 
 
 @dataclass(frozen=True)
@@ -73,28 +73,16 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
-        _check_name("network", self.network, NETWORK_NAMES)
-        _check_name("data", self.data, DATASET_NAMES)
-        _check_range("seed", self.seed, 0, 2**63 - 1)
-        _check_range("threads", self.threads, 1, 1024)
-        _check_range("calibration_images", self.calibration_images, 1, 10_000_000)
+        check_names(self.network, self.data)
+        check_range("seed", self.seed, 0, 2**63 - 1)
+        check_range("threads", self.threads, 1, 1024)
+        check_range("calibration_images", self.calibration_images, 1, 10_000_000)
         if not self.layers:
             raise RecipeError('layers is empty; give at least "*" = { codebook = "adaptive", entries = 2 }')
 
 
-def read_recipe(table: dict[str, Any], where: str) -> Recipe:
-    """The recipe in a parsed TOML file; ``where``, its name, begins each error.
-
-    Raises RecipeError for an unknown or missing key, a wrong type or a value out of range.
-    """
-    return read_table(Recipe, table, where)
-
-
-def _check_name(key: str, name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise RecipeError(f'{key} is "{name}", wanted one of {", ".join(names)}')
-
-
-def _check_range(key: str, value: float, low: float, high: int) -> None:
-    if not low <= value <= high:
-        raise RecipeError(f"{key} is {value}, wanted {low} to {high}")
+def check_names(network: str, data: str) -> None:
+    """Raises RecipeError if there is no network or no data set of this name."""
+    for key, name, names in (("network", network, NETWORK_NAMES), ("data", data, DATASET_NAMES)):
+        if name not in names:
+            raise RecipeError(f'{key} is "{name}", wanted one of {", ".join(names)}')

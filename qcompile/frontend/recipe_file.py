@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from qcompile.errors import RecipeError
-from qcompile.frontend.recipe import Recipe, read_recipe
+from qcompile.frontend.one_shot_recipe import ONE_SHOT, OneShotRecipe
+from qcompile.frontend.recipe import Recipe
+from qcompile.frontend.tables import read_table
+
+AnyRecipe = Recipe | OneShotRecipe
 
 _SUFFIX = ".toml"
 
 
-def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(name: str, overrides: Iterable[str] = ()) -> AnyRecipe:
     """The recipe called ``name``, one that is shipped or a path to a .toml file, with ``overrides`` applied.
 
     An override is "key=value" or "table.key=value", the value in TOML ("seed=2", 'method="direct"'); a part of the
@@ -26,6 +30,16 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     for override in overrides:
         _apply(override, table)
     return read_recipe(table, name if not overrides else f"{name} with --set")
+
+
+def read_recipe(table: dict[str, Any], where: str) -> AnyRecipe:
+    """The recipe in a parsed TOML file; ``where``, its name, begins each error. Its "method" decides which kind it is.
+
+    Raises RecipeError for an unknown or missing key, a wrong type or a value out of range.
+    """
+    if table.get("method") == ONE_SHOT:
+        return read_table(OneShotRecipe, table, where)
+    return read_table(Recipe, table, where)
 
 
 def shipped_recipes() -> list[str]:

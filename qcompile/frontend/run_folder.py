@@ -13,8 +13,7 @@ from qcompile.errors import DataError, QCompileError, RecipeError
 from qcompile.files import write_atomically
 from qcompile.frontend.checkpoints import Checkpoint, load_newest, read_tensors, save_checkpoint, to_bytes
 from qcompile.frontend.monitor_page import draw_monitors
-from qcompile.frontend.recipe import Recipe
-from qcompile.frontend.recipe_file import load_recipe
+from qcompile.frontend.recipe_file import AnyRecipe, load_recipe
 from qcompile.frontend.tables import write_table
 
 _RECIPE = "recipe.toml"
@@ -26,7 +25,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, recipe: Recipe, *, resume: bool) -> None:
+    def open(self, recipe: AnyRecipe, *, resume: bool) -> None:
         """Makes the folder for a new run, or checks that it holds a run of the same recipe.
 
         Raises QCompileError if the folder holds something and ``resume`` is not set, if it holds no run and it is

@@ -6,8 +6,7 @@ from qcompile.errors import RecipeError
 from qcompile.frontend.codebooks import Adaptive, ScaledTernary
 from qcompile.frontend.corrections import Corrected
 from qcompile.frontend.layer_rule import LayerRule
-from qcompile.frontend.recipe import read_recipe
-from qcompile.frontend.recipe_file import load_recipe, shipped_recipes
+from qcompile.frontend.recipe_file import load_recipe, read_recipe, shipped_recipes
 from qcompile.frontend.selection import select_codebooks
 from qcompile.frontend.tables import write_table
 from qcompile.models import build_network

@@ -8,7 +8,7 @@ import torch
 
 from qcompile.datasets import load
 from qcompile.frontend.augmentation import crop_and_flip
-from qcompile.frontend.recipe import Recipe
+from qcompile.frontend.recipe_file import AnyRecipe
 from qcompile.frontend.training import Samples
 
 _CALIBRATION_BATCH = 500
@@ -23,7 +23,7 @@ class RunData:
     fingerprint: str
 
 
-def load_samples(recipe: Recipe, data_dir: Path) -> RunData:
+def load_samples(recipe: AnyRecipe, data_dir: Path) -> RunData:
     """The data set of ``recipe``, laid out as its training wants. Raises DataError as ``datasets.load`` does."""
     data = load(recipe.data, data_dir)
     arrays = (data.train_images, data.train_labels, data.test_images, data.test_labels)
@@ -35,7 +35,7 @@ def load_samples(recipe: Recipe, data_dir: Path) -> RunData:
     return RunData(Samples(images[0], labels[0]), Samples(images[1], labels[1]), digest.hexdigest())
 
 
-def memory_format(recipe: Recipe) -> torch.memory_format:
+def memory_format(recipe: AnyRecipe) -> torch.memory_format:
     """Convolutions in bfloat16 are several times faster with the channels last."""
     bfloat16 = recipe.reference.optimization.bfloat16 or recipe.learning.optimization.bfloat16
     return torch.channels_last if bfloat16 else torch.contiguous_format

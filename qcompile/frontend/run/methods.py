@@ -14,7 +14,7 @@ from qcompile.frontend.lc import learn_compressed
 from qcompile.frontend.lc_state import IterationRecord, LearningState
 from qcompile.frontend.learning_step import LearningStep
 from qcompile.frontend.run.measuring import measure_decoded
-from qcompile.frontend.run.session import Session
+from qcompile.frontend.run.session import CodebookSession
 from qcompile.frontend.straight_through import train_straight_through
 from qcompile.frontend.stuck import StuckAtDirectCompressionWarning
 from qcompile.frontend.training import make_optimizer
@@ -22,7 +22,7 @@ from qcompile.frontend.training import make_optimizer
 _LEARNING, _STAGE = "learning.", "learning"
 
 
-def learn_weights(session: Session) -> dict[str, CodebookWeight]:
+def learn_weights(session: CodebookSession) -> dict[str, CodebookWeight]:
     """The codebook weights that the recipe's method gives; the network then holds them."""
     if session.recipe.method == "direct":
         return compress_directly(session.network, session.layers, calibration=session.calibration)
@@ -36,7 +36,7 @@ def learn_weights(session: Session) -> dict[str, CodebookWeight]:
     return learned.weights
 
 
-def _learning_function(session: Session) -> Callable[..., LearningState]:
+def _learning_function(session: CodebookSession) -> Callable[..., LearningState]:
     schedule, learning = session.recipe.schedule, session.recipe.learning
     criterion = _criterion(session)
     basis = (session.network, session.layers, lambda step: _train(session, step, criterion))
@@ -48,13 +48,13 @@ def _learning_function(session: Session) -> Callable[..., LearningState]:
     return partial(learn_compressed, *basis, schedule)
 
 
-def _restore(session: Session) -> LearningState | None:
+def _restore(session: CodebookSession) -> LearningState | None:
     records = [record for record in session.state["metrics"] if record["stage"] == _STAGE]
     history = tuple(IterationRecord.from_json(record) for record in records)
     return LearningState.from_tensors(session.saved(_LEARNING), len(history), history) if history else None
 
 
-def _criterion(session: Session) -> Criterion:
+def _criterion(session: CodebookSession) -> Criterion:
     """The loss of every L step."""
     learning = session.recipe.learning
     if learning.distillation == 0:
@@ -64,7 +64,7 @@ def _criterion(session: Session) -> Criterion:
     return Distillation(teacher, learning.distillation, learning.temperature, learning.optimization.bfloat16)
 
 
-def _train(session: Session, step: LearningStep, criterion: Criterion) -> float:
+def _train(session: CodebookSession, step: LearningStep, criterion: Criterion) -> float:
     settings, learning = session.recipe.learning.optimization, session.recipe.learning
     rate = settings.learning_rate * settings.learning_rate_decay**step.iteration
     optimizer = make_optimizer(session.network, settings, step.clip(rate))
@@ -77,7 +77,7 @@ def _train(session: Session, step: LearningStep, criterion: Criterion) -> float:
     return losses[-1]
 
 
-def _after_iteration(session: Session, state: LearningState) -> None:
+def _after_iteration(session: CodebookSession, state: LearningState) -> None:
     wanted = state.iteration % session.recipe.learning.measure_every == 0
     measured = measure_decoded(session, state.weights) if wanted else None
     record = state.history[-1]

@@ -7,7 +7,7 @@ import torch
 from qcompile.frontend.direct import fit_all
 from qcompile.frontend.pretrained import read_parameters
 from qcompile.frontend.run.measuring import measure, measure_decoded
-from qcompile.frontend.run.session import Session
+from qcompile.frontend.run.session import CodebookSession, Session
 from qcompile.frontend.training import make_optimizer
 
 _MOMENTUM = "momentum."
@@ -27,7 +27,7 @@ def find_reference(session: Session, file: Path | None) -> None:
     session.save({})
 
 
-def measure_direct_compression(session: Session) -> None:
+def measure_direct_compression(session: CodebookSession) -> None:
     """Measures direct compression, with which every other method is compared; the network stays float."""
     if "direct" in session.state:
         return

@@ -8,11 +8,11 @@ from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.export import export_onnx
 from qcompile.frontend.plan import SCHEMA_VERSION, describe_layers
 from qcompile.frontend.run.measuring import measure_alone
-from qcompile.frontend.run.session import Session, arrange
+from qcompile.frontend.run.session import CodebookSession, arrange
 from qcompile.frontend.tables import as_table
 
 
-def finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
+def finish(session: CodebookSession, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
     """Writes the results of a network that holds the decoded ``weights``, and gives the plan.
 
     The network of the first process, which does it for all, holds the reference then.
@@ -20,7 +20,7 @@ def finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, An
     return session.team.on_first(lambda: _finish(session, weights))
 
 
-def _finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
+def _finish(session: CodebookSession, weights: dict[str, CodebookWeight]) -> dict[str, Any]:
     arrange(session.network, torch.contiguous_format)
     plan = _plan(session, weights, measure_alone(session))
     tensors = dict(session.network.state_dict())
@@ -37,7 +37,7 @@ def _finish(session: Session, weights: dict[str, CodebookWeight]) -> dict[str, A
     return plan
 
 
-def _plan(session: Session, weights: dict[str, CodebookWeight], learned: dict[str, float]) -> dict[str, Any]:
+def _plan(session: CodebookSession, weights: dict[str, CodebookWeight], learned: dict[str, float]) -> dict[str, Any]:
     recipe, state = session.recipe, session.state
     measured = {"reference": state["reference"], "direct": state["direct"], "learned": learned}
     return {

@@ -16,6 +16,7 @@ from qcompile.frontend.distributed import Team
 from qcompile.frontend.interruption import RunInterruptedError
 from qcompile.frontend.progress import ProgressReport
 from qcompile.frontend.recipe import Recipe
+from qcompile.frontend.recipe_file import AnyRecipe
 from qcompile.frontend.run.data import RunData, calibration_batches, memory_format
 from qcompile.frontend.run_folder import RunFolder
 from qcompile.frontend.selection import LayerRules, select_codebooks
@@ -29,7 +30,7 @@ _NETWORK = "network."
 class Session:
     """``state`` is what a checkpoint holds beside tensors: how far each stage is, what was measured, the metrics."""
 
-    recipe: Recipe
+    recipe: AnyRecipe
     folder: RunFolder
     progress: ProgressReport
     stop: Callable[[], bool]
@@ -43,8 +44,6 @@ class Session:
         self.network = build_network(self.recipe.network)
         arrange(self.network, memory_format(self.recipe))
         self.trained = self.team.parallel(self.network)
-        self.layers: LayerRules = {pattern: rule.make() for pattern, rule in self.recipe.layers.items()}
-        self.codebooks = select_codebooks(self.network, self.layers)
         self.state = {"step": 0, "epoch": 0, "metrics": [], **self._environment()}
         if len(set(self.team.gather(self.data.fingerprint))) > 1:
             raise DataError("the processes found different data; give all of them the same data set")
@@ -127,17 +126,33 @@ class Session:
         share: float = 1.0,
         criterion: Criterion = label_loss,
     ) -> float:
-        """An epoch or a share of it, its randomness a function of the seed and the place: nothing need be saved.
+        """An epoch or a share of it, with the randomness of ``place``."""
+        generator = self.randomness(place)
+        return train_epoch(self.trained, optimizer, self.data.train, settings, generator, self.team, share, criterion)
 
-        Order and augmentation are the same on all processes, dropout is another on each.
+    def randomness(self, place: str) -> torch.Generator:
+        """A generator that is a function of the seed and the place, as torch's global one is then: none need be saved.
+
+        It is the same on all processes, for order and augmentation; the global one, for dropout, is another on each.
         """
         torch.manual_seed(self._seed(f"{place} process {self.team.rank}"))
-        generator = torch.Generator().manual_seed(self._seed(place))
-        return train_epoch(self.trained, optimizer, self.data.train, settings, generator, self.team, share, criterion)
+        return torch.Generator().manual_seed(self._seed(place))
 
     def _seed(self, place: str) -> int:
         digest = hashlib.sha256(f"{self.recipe.seed} {place}".encode()).digest()
         return int.from_bytes(digest[:7], "little")
+
+
+@dataclass(eq=False)
+class CodebookSession(Session):
+    """A session that learns codebook weights: ``layers`` are the recipe's rules, ``codebooks`` whom they name."""
+
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.layers: LayerRules = {pattern: rule.make() for pattern, rule in self.recipe.layers.items()}
+        self.codebooks = select_codebooks(self.network, self.layers)
 
 
 def arrange(network: torch.nn.Module, layout: torch.memory_format) -> None:
