@@ -1,8 +1,8 @@
 """The bidirectional greedy search: bits go down until a budget is met, then up and down for as long as it helps.
 
 After Tang et al., arXiv 2401.01543, whose public code moves weights first and activations then, by the least of
-1.5 * error / largest error + cost / largest cost. Here both move together; a move is judged by the loss that it adds for
-each part of the budget that it saves, with no factor to choose; no plan comes twice; and it ends.
+1.5 * error / largest error + cost / largest cost. Here both move together; a move is judged by the loss that it adds
+for each part of the budget that it saves, with no factor to choose; no plan comes twice; and it ends.
 
 Why it ends. While a plan breaks the budget each step lowers the overrun, a number that depends on the plan alone.
 Behind that every plan meets the budget, and each step lowers the loss, which depends on the plan alone too, as
