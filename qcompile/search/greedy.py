@@ -21,7 +21,7 @@ from qcompile.search.result import SearchResult, Step
 from qcompile.search.scoring import Allowance, Scores
 from qcompile.search.space import SearchSpace
 
-REFRESH = 4
+REFRESH = 1
 TRIES = 20
 EVALUATIONS = 1000
 

@@ -83,7 +83,7 @@ class LastKnown:
     def __init__(self, allowance: Allowance, plan: BitPlan) -> None:
         self._allowance = allowance
         self._deltas: dict[Move, float] = {}
-        self._down: dict[tuple[str, Role], float] = {}
+        self._down: dict[tuple[str, Role], tuple[float, int]] = {}
         self._fresh: set[Move] = set()
         self._plan = plan
 
@@ -97,9 +97,12 @@ class LastKnown:
         return self._deltas.get(move)
 
     def guess(self, move: Move) -> float:
-        """What the last move of the same number in the same direction did; infinite where there was none."""
-        down = self._down.get(move.slot, math.inf)
-        return down if move.is_down or math.isinf(down) else -down
+        """What a move down that was never tried may do, from the last one of the same number; infinite without one.
+
+        The mean square of what rounding changes grows fourfold with each bit that is taken away.
+        """
+        before = self._down.get(move.slot)
+        return math.inf if before is None else before[0] * 4.0 ** (before[1] - move.after)
 
     def is_fresh(self, move: Move) -> bool:
         """Whether its delta was measured at the plan where moves start now."""
@@ -107,14 +110,15 @@ class LastKnown:
 
     def can_measure(self, move: Move) -> bool:
         """Whether there are evaluations left for it."""
-        return self._allowance.affords(self._plan) and self._allowance.affords(apply(self._plan, [move]))
+        return self._allowance.affords(self._plan, apply(self._plan, [move]))
 
     def measure(self, move: Move) -> float:
         """Tries ``move``: what it adds to the loss, which it keeps."""
         scores = self._allowance.scores
         delta = difference(scores(apply(self._plan, [move])), scores(self._plan))
         self._deltas[move], self._deltas[move.reverse] = delta, -delta
-        self._down[move.slot] = delta if move.is_down else -delta
+        if move.is_down:
+            self._down[move.slot] = delta, move.after
         self._fresh.add(move)
         return delta
 

@@ -6,7 +6,7 @@ from qcompile.bit_plan import BitPlan, LayerBits
 from qcompile.errors import QCompileError
 from qcompile.search.budget import Budget
 from qcompile.search.feasible import least_plan
-from qcompile.search.moves import apply, changed_layers, neighbours
+from qcompile.search.moves import Move, apply, changed_layers, neighbours
 from qcompile.search.result import SearchResult, Step
 from qcompile.search.scoring import Scores
 from qcompile.search.space import SearchSpace
@@ -47,18 +47,22 @@ def random_plan(space: SearchSpace, budget: Budget, random: np.random.Generator)
     while any fits: plans far below a budget would be no match for a search. Raises BudgetError if no plan meets it.
     """
     plan: BitPlan = {layer.name: layer.options()[random.integers(len(layer.options()))] for layer in space.layers}
-    costs = space.costs(plan)
-    while not budget.is_met(costs):
+    while not budget.is_met(space.costs(plan)):
         downs = [move for move in neighbours(space.layers, plan) if move.is_down]
         if not downs:  # times that fall with more bits
             plan = least_plan(space, budget)
             break
         plan = apply(plan, [downs[random.integers(len(downs))]])
-        costs = space.costs(plan)
-    while True:
-        costs = space.costs(plan)
-        ups = [move for move in neighbours(space.layers, plan) if not move.is_down]
-        fitting = [move for move in ups if budget.is_met(space.costs_after(costs, plan, changed_layers(plan, [move])))]
-        if not fitting:
-            return dict(plan)
-        plan = apply(plan, [fitting[random.integers(len(fitting))]])
+    while (up := _random_up(space, budget, plan, random)) is not None:
+        plan = apply(plan, [up])
+    return dict(plan)
+
+
+def _random_up(space: SearchSpace, budget: Budget, plan: BitPlan, random: np.random.Generator) -> Move | None:
+    """A move up from ``plan`` that the budget allows, each as likely; None if there is none."""
+    costs = space.costs(plan)
+    ups = [move for move in neighbours(space.layers, plan) if not move.is_down]
+    for place in random.permutation(len(ups)).tolist():
+        if budget.is_met(space.costs_after(costs, plan, changed_layers(plan, [ups[place]]))):
+            return ups[place]
+    return None

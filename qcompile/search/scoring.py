@@ -54,6 +54,7 @@ class Allowance:
         """New scores so far."""
         return self.scores.evaluations - self._start
 
-    def affords(self, plan: BitPlan) -> bool:
-        """Whether ``plan`` is known, or may be scored with one evaluation left."""
-        return self.scores.knows(plan) or self.spent + 1 < self._limit
+    def affords(self, *plans: BitPlan) -> bool:
+        """Whether those of ``plans`` that are not known may be scored with one evaluation left; they differ."""
+        unknown = sum(not self.scores.knows(plan) for plan in plans)
+        return unknown == 0 or self.spent + unknown < self._limit
