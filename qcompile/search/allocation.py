@@ -10,6 +10,7 @@ from qcompile.errors import DataError
 from qcompile.search.budget import Budget
 from qcompile.search.costs import NANOSECONDS_IN_MS, LayerCost
 from qcompile.search.feasible import least_plan
+from qcompile.search.greedy import greedy_search
 from qcompile.search.knapsack import CELLS, Amounts
 from qcompile.search.moves import difference
 from qcompile.search.prices import choose_within
@@ -18,6 +19,7 @@ from qcompile.search.scoring import Scores
 from qcompile.search.space import SearchSpace
 
 Deltas = Mapping[str, Mapping[LayerBits, float]]  # by layer and bits: what they add to the loss of a base plan
+_SUMS = 10**9  # evaluations that cost nothing: no limit
 
 
 def measure_deltas(
@@ -56,8 +58,8 @@ def allocate(space: SearchSpace, deltas: Deltas, budget: Budget, cells: int = CE
     """The plan of least summed ``deltas`` that meets ``budget``.
 
     With one limit it is optimal up to the cells of ``cheapest_choice``, which costs of a few divisors fill exactly.
-    Each further limit has a price that is added to the losses, the lowest at which it is met (Lagrange, by halving):
-    met always where the smallest plan meets all, but up to the gap of duality from the best.
+    With several, each further limit has a price, the lowest at which it is met: up to the gap of duality from the
+    best, which exchanges of the greedy search then narrow; they are judged by ``deltas``, so they score nothing.
 
     Raises BudgetError if no plan meets the budget; DataError if ``deltas`` lacks a layer or bits.
     """
@@ -68,9 +70,16 @@ def allocate(space: SearchSpace, deltas: Deltas, budget: Budget, cells: int = CE
         raise DataError(f"deltas: nothing for {error}; wanted all layers with all pairs of their candidates") from error
     tables, limits = _whole(space, budget)
     chosen = choose_within(losses, tables, limits, cells)
-    if chosen is None:
-        return least
-    return {layer.name: layer.options()[place] for layer, place in zip(space.layers, chosen, strict=True)}
+    plan = least
+    if chosen is not None:
+        plan = {layer.name: layer.options()[place] for layer, place in zip(space.layers, chosen, strict=True)}
+    return plan if len(limits) == 1 else _exchange(space, deltas, budget, plan)
+
+
+def _exchange(space: SearchSpace, deltas: Deltas, budget: Budget, plan: BitPlan) -> dict[str, LayerBits]:
+    """``plan``, which meets ``budget``, after exchanges that lower the sum of ``deltas``."""
+    summed = Scores(lambda plan: sum(deltas[layer][bits] for layer, bits in plan.items()))
+    return dict(greedy_search(space, summed, budget, start=plan, refresh=None, evaluations=_SUMS).plan)
 
 
 def allocation_search(

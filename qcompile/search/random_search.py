@@ -62,7 +62,10 @@ def _random_up(space: SearchSpace, budget: Budget, plan: BitPlan, random: np.ran
     """A move up from ``plan`` that the budget allows, each as likely; None if there is none."""
     costs = space.costs(plan)
     ups = [move for move in neighbours(space.layers, plan) if not move.is_down]
-    for place in random.permutation(len(ups)).tolist():
-        if budget.is_met(space.costs_after(costs, plan, changed_layers(plan, [ups[place]]))):
-            return ups[place]
-    return None
+    order: list[int] = random.permutation(len(ups)).tolist()
+    fitting = (
+        ups[place]
+        for place in order
+        if budget.is_met(space.costs_after(costs, plan, changed_layers(plan, [ups[place]])))
+    )
+    return next(fitting, None)

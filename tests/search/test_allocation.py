@@ -78,10 +78,8 @@ def test_several_limits_are_all_met_and_little_is_lost():
         result = allocation_search(space, scores, budget, measure_deltas(space, scores), cells=2000)
         best = best_of_all(space, landscape, budget)
         assert budget.is_met(result.costs)
-        # The gap of duality: four layers of nine options leave holes. Uniform bits lose more.
-        uniform = landscape({layer.name: LayerBits(3, 3) for layer in space.layers})
-        assert best <= result.loss + ROUNDINGS
-        assert result.loss <= uniform
+        # Prices leave holes between four layers of nine options, and exchanges fill nearly all.
+        assert -ROUNDINGS <= result.loss - best <= 0.01 * (best - landscape.base)
 
 
 def test_a_budget_that_no_plan_meets_is_an_error():

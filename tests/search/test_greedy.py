@@ -11,7 +11,7 @@ from qcompile.bit_plan import LayerBits
 from qcompile.errors import DataError, QCompileError
 from qcompile.search.budget import Budget
 from qcompile.search.costs import LayerCost
-from qcompile.search.greedy import greedy_search
+from qcompile.search.greedy import REFRESH, greedy_search
 from qcompile.search.latency import LatencyTable
 from qcompile.search.moves import neighbours
 from qcompile.search.result import BudgetError
@@ -70,7 +70,7 @@ def test_on_a_network_it_is_within_two_percent_of_the_best_and_lazy_takes_a_fift
     best = best_of_chain(landscape, cost_of, limit) - landscape.base
     lazy, eager = (
         greedy_search(space, Scores(landscape), Budget(bit_operations=limit), refresh=refresh, evaluations=10_000)
-        for refresh in (1, None)
+        for refresh in (REFRESH, None)
     )
     for result in (lazy, eager):
         assert -1e-9 <= (result.loss - landscape.base) / best - 1 <= 0.02
