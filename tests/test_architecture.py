@@ -53,6 +53,7 @@ ALLOWED = {
         "sparse_ops",
     },
     "bit_plan": {"errors"},
+    "search": {"bit_plan", "errors", "tiles"},
     "idx": {"errors"},
     "cifar": {"errors"},
     "datasets": {"cifar", "errors", "idx"},
