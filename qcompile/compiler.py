@@ -18,12 +18,16 @@ from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
-from qcompile.passes import dynamic_passes, fusing_passes, integer_passes, pipeline
+from qcompile.passes import dynamic_passes, fusing_passes, integer_passes, pipeline, quantized_passes
 from qcompile.passes._activations import quantized_tensors
 from qcompile.passes._operands import fused_nodes, own_nodes
 from qcompile.passes._products import list_left_products
+from qcompile.passes.adopt_quantized_pairs import quantized_pairs
+from qcompile.passes.adopt_quantized_weights import list_left_quantized
 from qcompile.passes.attach_functions import AttachFunctions
+from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
+from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
 
 VERSION_KEY = "qcompile.version"
@@ -128,7 +132,9 @@ def _compile(
     _check_not_compiled(model)
     before = _interface(model)
     left_products: LeftAlone = ()
-    if integers is None:
+    if integers is None and quantized_pairs(model):
+        left_products = _compile_quantized(model, functions, bfloat16)
+    elif integers is None:
         _run(model, pipeline(functions=functions, bfloat16=bfloat16))
     elif isinstance(integers, DynamicIntegers):
         _run(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
@@ -143,16 +149,28 @@ def _compile(
     return model, (*_left_alone(model, integers), *left_products)
 
 
+def _compile_quantized(model: ir.Model, functions: bool, bfloat16: bool) -> LeftAlone:
+    """Puts integers in the place of the activations that the model itself quantizes; gives what stays float, and why.
+
+    Products of activations are told after the layers.
+    """
+    if bfloat16:
+        raise QCompileError(
+            "bfloat16 is for layers whose activations stay floats; the model quantizes them: compile it without bfloat16"
+        )
+    _check_opset(model)
+    InferShapes()(model)
+    left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
+    _run(model, quantized_passes(functions=functions))
+    return (*list_not_integer(model), *left_products)
+
+
 def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> LeftAlone:
     """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations.
 
     Gives the products of activations that stay float, and why.
     """
-    opset = model.graph.opset_imports.get("", 0)
-    if opset < OLDEST_OPSET:
-        raise ModelError(
-            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that."
-        )
+    _check_opset(model)
     _run(model, fusing_passes(integers.weight_bits))
     left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
     runnable = model.clone()
@@ -168,6 +186,14 @@ def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> L
     )
     _run(model, integer_passes(ranges, functions=functions))
     return left_products
+
+
+def _check_opset(model: ir.Model) -> None:
+    opset = model.graph.opset_imports.get("", 0)
+    if opset < OLDEST_OPSET:
+        raise ModelError(
+            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that."
+        )
 
 
 def _run(model: ir.Model, passes: tuple[ir.passes.InPlacePass, ...]) -> None:
@@ -190,7 +216,8 @@ def _check_not_compiled(model: ir.Model) -> None:
 
 def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason."""
-    return list_left_alone(model) + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
+    left = list_left_alone(model) + list_left_quantized(model)
+    return left + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
 
 
 def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | DynamicIntegers | None) -> str:
