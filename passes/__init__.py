@@ -24,6 +24,7 @@ from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_weights import RoundWeights
+from qcompile.passes.spread_pairs import SpreadPairs
 from qcompile.passes.verify import Verify
 
 
@@ -42,7 +43,8 @@ def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tu
 
 def quantized_passes(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model that is quantized already to a packed one, integers wherever it has pairs."""
-    return (*_adopting_passes(), *_fusing_passes(), *_lowering_passes(functions))
+    # Spread first: what is adopted has pairs of one form, and folding drops shapes.
+    return (*_adopting_passes(), SpreadPairs(), *_fusing_passes(), *_lowering_passes(functions))
 
 
 def dynamic_passes(

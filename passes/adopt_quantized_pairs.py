@@ -134,4 +134,3 @@ def _write(builder: Builder, pair: Pair) -> ir.Value:
         source = builder.add(clip, f"{name}.cut", ir.DataType.FLOAT, source.shape)
     quantize = ir.node("QuantizeLinear", [source, scale, zero_point], name=f"{name}.quantize")
     return builder.add(quantize, f"{name}.codes", ir.DataType.UINT8, source.shape)
-

@@ -124,7 +124,9 @@ def _adopt(node: ir.Node) -> None:
     """
     whole, scale = _read(node)
     if whole.size and (whole.min() < LOWEST or whole.max() > HIGHEST):
-        raise LeftAloneError(f"its codes less their zero point are {whole.min()} to {whole.max()}: they do not fit int8")
+        raise LeftAloneError(
+            f"its codes less their zero point are {whole.min()} to {whole.max()}: they do not fit int8"
+        )
     entries = choose_entries(whole)
     indices = np.searchsorted(entries, whole)
     readers, graph, old, name = _weight_readers(node), graph_of(node), node.outputs[0], _name(node)

@@ -120,7 +120,8 @@ class _Lowering:
         table = make_table(start, end, x, tail.target, self._opset).clip(bounds["y_min"], bounds["y_max"])
         if x.has_scale_of(tail.target) and np.array_equal(table[: 2**x.bits], np.arange(2**x.bits)):
             return x
-        return add_table(self.builder, name, x, table, tail.target)
+        bits = max(1, int(table[: 2**x.bits].max()).bit_length())
+        return replace(add_table(self.builder, name, x, table, tail.target), bits=bits)
 
     def _layer(self, layer: ir.Node, x: Codes, tail: Tail) -> Codes:
         value = add_layer(self.builder, layer, x, tail)

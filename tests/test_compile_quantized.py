@@ -230,9 +230,9 @@ def test_what_onnxruntime_quantized_is_all_integers(tmp_path, name, activations)
     proto = quantized_by_onnxruntime(network, tmp_path, activations)
     result = compile_file(tmp_path / "q.onnx", tmp_path / "p.onnx")
     assert all(layer.operator.startswith("Integer") for layer in result.layers)
-    assert len(result.layers) == len([node for node in proto.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]) - (
-        2 * (name == "attention")
-    )
+    assert len(result.layers) == len(
+        [node for node in proto.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    ) - (2 * (name == "attention"))
     packed = onnx.load(tmp_path / "p.onnx")
     assert not {"Conv", "Gemm", "MatMul"} & {node.op_type for node in packed.graph.node}
     # Numbers between two codes are more often met where integers are added to integers.
@@ -249,7 +249,10 @@ def test_layers_and_tensors_without_a_pair_stay_float_and_are_told(tmp_path):
     proto = net.gives(d).proto()
     onnx.save(proto, tmp_path / "q.onnx")
     result = compile_file(tmp_path / "q.onnx", tmp_path / "p.onnx")
-    assert [(layer.name, layer.operator) for layer in result.layers] == [("a", "IntegerConvFloat"), ("b", "CodebookConv")]
+    assert [(layer.name, layer.operator) for layer in result.layers] == [
+        ("a", "IntegerConvFloat"),
+        ("b", "CodebookConv"),
+    ]
     names = {node.op_type: node.name for node in proto.graph.node}
     reasons = dict(result.left_alone)
     assert list(reasons) == ["b", names["Mul"], names["Conv"]]

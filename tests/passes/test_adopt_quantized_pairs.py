@@ -117,6 +117,8 @@ def test_codes_that_something_else_reads_stay_there(tools):
     net = QuantizedNetwork((4,))
     scale, zero = net.number(0.1), net.codes_of("zero", "int8", 0)
     codes = net.add("QuantizeLinear", ["x", scale, zero])
-    net.gives(net.add("DequantizeLinear", [codes, scale, zero]), net.add("Cast", [codes], to=helper.onnx.TensorProto.FLOAT))
+    net.gives(
+        net.add("DequantizeLinear", [codes, scale, zero]), net.add("Cast", [codes], to=helper.onnx.TensorProto.FLOAT)
+    )
     after = tools.apply(AdoptQuantizedPairs(), model_of(net))
     assert tools.op_types(after).count("QuantizeLinear") == 2

@@ -1,0 +1,111 @@
+"""pair, Flatten  ->  pair, Flatten, pair;    pooling, Flatten, pair  ->  pooling, pair, Flatten, pair.
+
+What only moves or picks numbers moves and picks codes as well, so other tools write a pair on one side of it only, or
+on neither. FuseIntegers looks at what lies between two pairs: with a pair on each side it finds the codes.
+"""
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from qcompile.passes._activations import is_cut, moved_inputs
+from qcompile.passes._codes import Builder, Codes, read_codes
+from qcompile.passes._match import is_standard, sole_reader
+
+
+class SpreadPairs(ir.passes.InPlacePass):
+    """Puts a pair of the same scale on the other side of each node that only moves numbers.
+
+    Requires: shapes, pairs with uint8 codes.
+    Ensures: the same numbers, to the last bit: rounding twice alike is rounding once, and keeps the order.
+    Leaves alone: a Concat of several scales that nothing rounds; inputs of the graph; what has a pair on both sides.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Forward first, along the nodes, then backward."""
+        builder, modified = Builder(model.graph), False
+        nodes = [node for node in model.graph if moved_inputs(node) and node.outputs[0].shape is not None]
+        for node in nodes:
+            modified |= _round_result(builder, node)
+        for node in reversed(nodes):
+            modified |= _round_inputs(builder, node)
+        if modified:
+            builder.settle_names()
+        return ir.passes.PassResult(model, modified)
+
+
+def _round_result(builder: Builder, node: ir.Node) -> bool:
+    """Rounds what ``node`` gives as all that it moves was rounded; whether it does now and did not."""
+    found = [_codes_of(value) for value in moved_inputs(node)]
+    output = node.outputs[0]
+    uses = [(use.node, use.idx) for use in output.uses()]
+    if not uses or _is_rounded(output) or any(codes is None or not _is_like(codes, found[0]) for codes in found):
+        return False
+    source = moved_inputs(node)[0].producer()
+    assert source is not None
+    numbers = _add_pair(builder, output, source.inputs[1:])
+    for reader, position in uses:
+        reader.replace_input_with(position, numbers)
+    return True
+
+
+def _round_inputs(builder: Builder, node: ir.Node) -> bool:
+    """Rounds what ``node`` moves as its result is rounded; whether it does now and did not."""
+    rounding = _rounding(node.outputs[0])
+    values = [value for value in moved_inputs(node) if value.producer() is not None and _codes_of(value) is None]
+    if not rounding or not values or any(value.shape is None for value in values):
+        return False
+    for value in dict.fromkeys(values):
+        numbers = _add_pair(builder, _add_cuts(builder, value, rounding[:-1]), rounding[-1].inputs[1:])
+        for position in [place for place, found in enumerate(node.inputs) if found is value]:
+            node.replace_input_with(position, numbers)
+    return True
+
+
+def _codes_of(value: ir.Value) -> Codes | None:
+    """What ``value`` is dequantized from; None where it is not."""
+    node = value.producer()
+    return read_codes(node) if node is not None and is_standard(node, "DequantizeLinear") else None
+
+
+def _is_like(a: Codes, b: Codes | None) -> bool:
+    return b is not None and a.has_scale_of(b)
+
+
+def _is_rounded(value: ir.Value) -> bool:
+    """Whether a QuantizeLinear reads ``value``, as it is or cut."""
+    readers = [use.node for use in value.uses()]
+    return any(
+        is_standard(reader, "QuantizeLinear") or (is_cut(reader) and _is_rounded(reader.outputs[0]))
+        for reader in readers
+    )
+
+
+def _rounding(value: ir.Value) -> list[ir.Node]:
+    """The nodes that cut ``value`` and then the QuantizeLinear, where nothing else reads it; none where it has none."""
+    found: list[ir.Node] = []
+    reader = sole_reader(value)
+    while reader is not None and is_cut(reader):
+        found.append(reader)
+        reader = sole_reader(reader.outputs[0])
+    if reader is None or not is_standard(reader, "QuantizeLinear") or read_codes(reader) is None:
+        return []
+    return [*found, reader]
+
+
+def _add_cuts(builder: Builder, value: ir.Value, cuts: Sequence[ir.Node]) -> ir.Value:
+    """``value``, cut as ``cuts`` do."""
+    name = value.name
+    for node in cuts:
+        copy = ir.node(node.op_type, [value, *node.inputs[1:]], dict(node.attributes.items()), name=f"{name}.clip")
+        value = builder.add_behind(value, copy, f"{name}.cut", ir.DataType.FLOAT, value.shape)
+    return value
+
+
+def _add_pair(builder: Builder, value: ir.Value, scaling: Sequence[ir.Value | None]) -> ir.Value:
+    """Rounds ``value`` with the scale and zero point ``scaling``; gives the numbers."""
+    name = str(value.name)
+    quantize = ir.node("QuantizeLinear", [value, *scaling], name=f"{name}.quantize")
+    codes = builder.add_behind(value, quantize, f"{name}.codes", ir.DataType.UINT8, value.shape)
+    dequantize = ir.node("DequantizeLinear", [codes, *scaling], name=f"{name}.dequantize")
+    return builder.add_behind(codes, dequantize, f"{name}.dequantized", ir.DataType.FLOAT, value.shape)
