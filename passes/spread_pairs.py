@@ -6,16 +6,20 @@ on neither. FuseIntegers looks at what lies between two pairs: with a pair on ea
 
 from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from qcompile.passes._activations import is_cut, moved_inputs
 from qcompile.passes._codes import Builder, Codes, read_codes
-from qcompile.passes._match import is_standard, sole_reader
+from qcompile.passes._match import constant, is_standard, sole_reader
+from qcompile.passes._operands import drop_unused
 
 
 class SpreadPairs(ir.passes.InPlacePass):
     """Puts a pair of the same scale on the other side of each node that only moves numbers.
 
+    Zeros around an image move nothing, and every pair has a code for zero. Slices one behind the other, or before a
+    Pad, get no pair in between.
     Requires: shapes, pairs with uint8 codes.
     Ensures: the same numbers, to the last bit: rounding twice alike is rounding once, and keeps the order.
     Leaves alone: a Concat of several scales that nothing rounds; inputs of the graph; what has a pair on both sides.
@@ -24,24 +28,67 @@ class SpreadPairs(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Forward first, along the nodes, then backward."""
         builder, modified = Builder(model.graph), False
-        nodes = [node for node in model.graph if moved_inputs(node) and node.outputs[0].shape is not None]
+        for node in [node for node in model.graph if is_standard(node, "Slice")]:
+            modified |= _join_slices(node)
+        nodes = [node for node in model.graph if node.outputs[0].shape is not None]
         for node in nodes:
             modified |= _round_result(builder, node)
         for node in reversed(nodes):
-            modified |= _round_inputs(builder, node)
+            modified |= bool(moved_inputs(node)) and _round_inputs(builder, node)
         if modified:
             builder.settle_names()
         return ir.passes.PassResult(model, modified)
 
 
+def _join_slices(node: ir.Node) -> bool:
+    """Takes the pair behind a Slice away where it changes nothing and only a Slice or Pad follows; whether it did.
+
+    FuseSubsampling looks for these, one behind the other.
+    """
+    output = node.outputs[0]
+    quantize, before = sole_reader(output), _codes_of(_before_slices(output))
+    if before is None or quantize is None or not is_standard(quantize, "QuantizeLinear"):
+        return False
+    dequantize = sole_reader(quantize.outputs[0])
+    if dequantize is None or not is_standard(dequantize, "DequantizeLinear"):
+        return False
+    numbers, ends = dequantize.outputs[0], (read_codes(quantize), read_codes(dequantize))
+    readers = [use.node for use in numbers.uses()]
+    if any(codes is None or not codes.has_scale_of(before) for codes in ends) or numbers.is_graph_output():
+        return False
+    if not readers or not all(is_standard(reader, "Slice", "Pad") for reader in readers):
+        return False
+    numbers.replace_all_uses_with(output)
+    drop_unused(numbers)
+    return True
+
+
+def _before_slices(value: ir.Value) -> ir.Value:
+    """What ``value`` is a part of."""
+    node = value.producer()
+    while node is not None and is_standard(node, "Slice") and node.inputs[0] is not None:
+        value = node.inputs[0]
+        node = value.producer()
+    return value
+
+
+def _sources(node: ir.Node) -> list[ir.Value]:
+    """The tensors of whose numbers, and zeros, ``node`` gives some; none where it does anything else."""
+    if not is_standard(node, "Pad"):
+        return moved_inputs(node)
+    value = constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else np.zeros(1)
+    is_plain = node.attributes.get_string("mode", "constant") == "constant" and value is not None and not value.any()
+    return [_before_slices(node.inputs[0])] if is_plain and node.inputs[0] is not None else []
+
+
 def _round_result(builder: Builder, node: ir.Node) -> bool:
     """Rounds what ``node`` gives as all that it moves was rounded; whether it does now and did not."""
-    found = [_codes_of(value) for value in moved_inputs(node)]
-    output = node.outputs[0]
+    sources, output = _sources(node), node.outputs[0]
+    found = [_codes_of(value) for value in sources]
     uses = [(use.node, use.idx) for use in output.uses()]
-    if not uses or _is_rounded(output) or any(codes is None or not _is_like(codes, found[0]) for codes in found):
+    if not uses or not found or _is_rounded(output) or not all(codes and _is_like(codes, found[0]) for codes in found):
         return False
-    source = moved_inputs(node)[0].producer()
+    source = sources[0].producer()
     assert source is not None
     numbers = _add_pair(builder, output, source.inputs[1:])
     for reader, position in uses:
