@@ -72,11 +72,16 @@ def quantized_pairs(model: ir.Model) -> list[Pair]:
 
 def _pairs(quantize: ir.Node) -> Iterator[Pair]:
     kind, found = code_type(quantize), _single_scale(quantize)
-    if kind not in RANGES or found is None:
+    if kind not in RANGES or found is None or not _is_float32(quantize.inputs[0]):
         return
     for dequantize, low, high in _cut_readers(quantize.outputs[0], *RANGES[kind]):
-        if _single_scale(dequantize) == found:
+        if _single_scale(dequantize) == found and _is_float32(dequantize.outputs[0]):
             yield Pair(quantize, dequantize, low, high, *found)
+
+
+def _is_float32(value: ir.Value | None) -> bool:
+    """Whether ``value`` may be float32: others can have float32 scales from opset 23 on."""
+    return value is None or value.dtype in (None, ir.DataType.FLOAT)
 
 
 def _single_scale(node: ir.Node) -> tuple[float, int] | None:

@@ -13,6 +13,7 @@ from qcompile.passes._activations import is_cut, moved_inputs
 from qcompile.passes._codes import Builder, Codes, read_codes
 from qcompile.passes._match import constant, is_standard, sole_reader
 from qcompile.passes._operands import drop_unused
+from qcompile.passes._quantized import constant_codes
 
 
 class SpreadPairs(ir.passes.InPlacePass):
@@ -100,19 +101,21 @@ def _round_inputs(builder: Builder, node: ir.Node) -> bool:
     """Rounds what ``node`` moves as its result is rounded; whether it does now and did not."""
     rounding = _rounding(node.outputs[0])
     values = [value for value in moved_inputs(node) if value.producer() is not None and _codes_of(value) is None]
-    if not rounding or not values or any(value.shape is None for value in values):
+    if not rounding or any(value.shape is None or value.dtype != ir.DataType.FLOAT for value in values):
         return False
     for value in dict.fromkeys(values):
         numbers = _add_pair(builder, _add_cuts(builder, value, rounding[:-1]), rounding[-1].inputs[1:])
         for position in [place for place, found in enumerate(node.inputs) if found is value]:
             node.replace_input_with(position, numbers)
-    return True
+    return bool(values)
 
 
 def _codes_of(value: ir.Value) -> Codes | None:
-    """What ``value`` is dequantized from; None where it is not."""
+    """What ``value`` is dequantized from; None where it is not, or is a constant."""
     node = value.producer()
-    return read_codes(node) if node is not None and is_standard(node, "DequantizeLinear") else None
+    if node is None or not is_standard(node, "DequantizeLinear") or constant_codes(node.inputs[0]) is not None:
+        return None
+    return read_codes(node)
 
 
 def _is_like(a: Codes, b: Codes | None) -> bool:

@@ -76,12 +76,14 @@ def compile_file(
 
     Without ``functions`` the file is smaller and runs only where our library is registered. With ``integers``
     activations become integers too, and weights that were not learned are rounded; with DynamicIntegers only those of
-    MatMul and Gemm. With ``bfloat16`` layers whose activations stay floats multiply in bfloat16: faster where the
-    processor can, and the same numbers, less precise ones, elsewhere.
+    MatMul and Gemm. A model that holds pairs of QuantizeLinear and DequantizeLinear is quantized already: without
+    ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays float and
+    is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations stay floats
+    multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
     QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` is asked for with
-    integers.
+    integers or a model that has pairs.
     """
     proto = load_model(source)
     try:
@@ -108,7 +110,7 @@ def compile_model(
     """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
 
     Raises ModelError if it is compiled already or has no weight that can be packed; QCompileError if ``bfloat16`` is
-    asked for with integers.
+    asked for with integers or a model that has pairs.
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
@@ -192,7 +194,8 @@ def _check_opset(model: ir.Model) -> None:
     opset = model.graph.opset_imports.get("", 0)
     if opset < OLDEST_OPSET:
         raise ModelError(
-            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that."
+            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that, or "
+            f"convert it: onnx.version_converter.convert_version(model, {OLDEST_OPSET})."
         )
 
 
@@ -232,7 +235,8 @@ def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | Dynam
         return f"no codebook weight of the model can be packed. {found}"
     return (
         "the model has no codebook weight. Looked for MatMul, Gemm or Conv whose weight is a lookup of constants: "
-        "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1). "
+        "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1), "
+        "or DequantizeLinear(codes). "
         "Was the network compressed before export? A float model needs sample inputs: --calibration"
     )
 
