@@ -14,6 +14,7 @@ RANGES = {
     **{"uint8": (0, 255), "int8": (-128, 127), "uint4": (0, 15), "int4": (-8, 7)},
     **{"uint2": (0, 3), "int2": (-2, 1)},
 }
+STORED = {*RANGES, "int32"}  # biases have more
 Whole = npt.NDArray[np.int64]
 
 
@@ -35,7 +36,7 @@ def constant_codes(value: ir.Value | None) -> Whole | None:
     """The whole numbers that ``value`` always is: stored, or made of constants by QuantizeLinear or Clip."""
     found = constant(value)
     if found is not None:
-        return found.astype(np.int64) if found.dtype.name in (*RANGES, "int32") else None
+        return found.astype(np.int64) if found.dtype.name in STORED else None
     node = None if value is None else value.producer()
     if node is not None and is_standard(node, "Clip"):
         codes, cut = constant_codes(node.inputs[0]), code_bounds(node)
@@ -51,7 +52,7 @@ def code_bounds(clip: ir.Node) -> tuple[int, int] | None:
     bounds = [constant(value) for value in (low, high)]
     if any(value is not None and found is None for value, found in zip((low, high), bounds, strict=True)):
         return None
-    if any(found is not None and (found.size != 1 or found.dtype.name not in RANGES) for found in bounds):
+    if any(found is not None and (found.size != 1 or found.dtype.name not in STORED) for found in bounds):
         return None
     ends = [None if found is None else int(found.reshape(()).astype(np.int64)) for found in bounds]
     lowest = -(2**31) if ends[0] is None else ends[0]

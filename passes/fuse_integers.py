@@ -26,7 +26,7 @@ from qcompile.passes._activations import (
 )
 from qcompile.passes._codes import Builder, Codes, read_codes
 from qcompile.passes._input_scale import before_normalization
-from qcompile.passes._integer_moves import add_move
+from qcompile.passes._integer_moves import add_move, can_move
 from qcompile.passes._integer_nodes import Tail, add_input, add_layer, add_mean, add_sum, add_table
 from qcompile.passes._integer_product import add_product
 from qcompile.passes._integer_rows import add_rows
@@ -169,7 +169,7 @@ class _Lowering:
 
     def _move(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
         values = moved_inputs(node)
-        if not all(value in self._codes for value in values):
+        if not can_move(node) or not all(value in self._codes for value in values):
             return None
         # Rounded and cut first where that is needed: numbers keep their order, so what is largest stays so.
         given = [self._table(value, value, tail, f"{name}.rescale") for value in values]

@@ -143,7 +143,7 @@ def _compile(
     else:
         left_products = _compile_integers(model, functions, integers)
     if not _layers(model):
-        raise ModelError(_nothing_found(_left_alone(model, integers), integers))
+        raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__

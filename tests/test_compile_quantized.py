@@ -2,13 +2,14 @@
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import pytest
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from qcompile.calibration import ArrayReader, MinMax
 from qcompile.compiler import Integers, compile_file, compile_model
-from qcompile.errors import QCompileError
+from qcompile.errors import ModelError, QCompileError
 from qcompile.packed_model import packed_layers
 from qcompile.verification import verify_file
 from tests.networks import NETWORKS
@@ -208,6 +209,21 @@ def test_moved_codes_of_another_scale_are_rounded_first():
     assert_same_codes(proto, net.samples())
 
 
+AGAIN = {"numbers cut": {"clip": (0, 1.5)}, "uint4": {"kind": "uint4"}, "codes cut": {"cut": (0, 15)}}
+
+
+@pytest.mark.parametrize("name", sorted(AGAIN))
+def test_codes_that_are_rounded_again_to_fewer_bits_are_a_table(name):
+    net = QuantizedNetwork((4, 6, 6))
+    a = net.pair(net.add("Relu", [net.quantized_conv(net.pair("x", 1 / 64), (4, 4, 1, 1), "a")]), 1 / 128)
+    b = net.pair(net.quantized_conv(net.pair(a, 0.1, **AGAIN[name]), (4, 4, 1, 1), "b", 2), 1 / 64, 128)
+    proto = net.gives(net.pair(net.add("Add", [a, b]), 1 / 64, 128)).proto()
+    packed = compile_model(proto)
+    assert layers_of(packed) == {"a": ("IntegerConv", 8, 8), "b": ("IntegerConv", 2, 4)}
+    assert [node.op_type for node in packed.graph.node].count("IntegerTable") == 1
+    assert_same_codes(proto, net.samples())
+
+
 def test_rounding_twice_alike_is_nothing():
     net = QuantizedNetwork((4, 6, 6))
     twice = net.pair(net.pair("x", 1 / 64, kind="int8"), 1 / 64, kind="int8")
@@ -329,6 +345,22 @@ def test_pairs_are_kept_where_sample_inputs_are_given_for_the_rest():
     proto = net.gives(net.quantized_conv(net.add("Relu", [a]), (5, 8, 1, 1), "b", 4)).proto()
     packed = compile_model(proto, integers=Integers(ArrayReader(net.samples(), 8), method=MinMax()))
     assert layers_of(packed) == {"a": ("IntegerConv", 3, 4), "b": ("IntegerConvFloat", 4, 8)}
+
+
+def test_a_model_with_pairs_whose_weights_are_floats_is_told_so():
+    net = QuantizedNetwork((4, 6, 6))
+    proto = net.gives(net.conv(net.pair("x", 0.1), (4, 4, 1, 1), "a")).proto()
+    with pytest.raises(ModelError, match="its weight is not quantized"):
+        compile_model(proto)
+
+
+def test_an_older_opset_is_told_what_to_do():
+    net = QuantizedNetwork((4, 6, 6), opset=17)
+    proto = net.gives(net.quantized_conv(net.pair("x", 0.1), (4, 4, 1, 1), "a")).proto()
+    with pytest.raises(ModelError, match=r"opset is 17.*convert_version"):
+        compile_model(proto)
+    converted = onnx.version_converter.convert_version(proto, 18)
+    assert layers_of(compile_model(converted)) == {"a": ("IntegerConvFloat", 8, 8)}
 
 
 def test_bfloat16_is_refused_for_what_is_quantized():
