@@ -6,6 +6,8 @@ import onnx_ir as ir
 import onnx_ir.passes.common
 
 from qcompile.calibration import Range
+from qcompile.passes.adopt_quantized_pairs import AdoptQuantizedPairs
+from qcompile.passes.adopt_quantized_weights import AdoptQuantizedWeights
 from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
@@ -22,37 +24,27 @@ from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_weights import RoundWeights
+from qcompile.passes.spread_pairs import SpreadPairs
 from qcompile.passes.verify import Verify
 
 
 def fusing_passes(weight_bits: int) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, exported or float, to one of fused operators, whose activations are still floats.
 
-    Weights that are no codebook lookup are rounded to ``weight_bits`` bits.
+    Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits.
     """
-    return (
-        InferShapes(),
-        RoundWeights(weight_bits),
-        FuseCodebookMatMul(),
-        FuseCodebookConv(),
-        FoldBatchNorm(),
-        # After shapes: it must know how many channels there are.
-        FuseSubsampling(),
-    )
+    return (*_adopting_passes(), RoundWeights(weight_bits), *_fusing_passes())
 
 
 def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from fused operators to a packed model of integer operators, with the ranges of activations."""
-    return (
-        InsertQdq(ranges),
-        FuseIntegers(),
-        # After it: only then is it known who reads the codes of a layer.
-        FuseIntegerTables(),
-        FuseFloatResiduals(),
-        FuseTransposes(),
-        # What was left in float is packed as ever.
-        *_packing_passes(functions),
-    )
+    return (InsertQdq(ranges), *_lowering_passes(functions))
+
+
+def quantized_passes(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from a model that is quantized already to a packed one, integers wherever it has pairs."""
+    # Spread first: what is adopted has pairs of one form, and folding drops shapes.
+    return (*_adopting_passes(), SpreadPairs(), *_fusing_passes(), *_lowering_passes(functions))
 
 
 def dynamic_passes(
@@ -60,7 +52,7 @@ def dynamic_passes(
 ) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, to a packed one whose matrix products round what they read row by row."""
     return (
-        InferShapes(),
+        *_adopting_passes(),
         RoundWeights(weight_bits, becomes_dynamic),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
@@ -77,14 +69,44 @@ def pipeline(*, functions: bool = True, bfloat16: bool = False) -> tuple[ir.pass
     With ``bfloat16`` layers multiply numbers rounded to that.
     """
     return (
-        # First: auto_pad needs the size of its input, folding the number of axes.
-        InferShapes(),
+        *_adopting_passes(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
         # After fusing: only the fused operators have a scale and a bias to fold into.
         FoldBatchNorm(),
         # After folding, which may change entries; before packing, which leaves out those that became equal.
         *((RoundToBfloat16(),) if bfloat16 else ()),
+        *_packing_passes(functions),
+    )
+
+
+def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
+    return (
+        # First: auto_pad needs the size of its input, folding the number of axes.
+        InferShapes(),
+        AdoptQuantizedPairs(),
+        AdoptQuantizedWeights(),
+    )
+
+
+def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:
+    return (
+        FuseCodebookMatMul(),
+        FuseCodebookConv(),
+        FoldBatchNorm(),
+        # After shapes: it must know how many channels there are.
+        FuseSubsampling(),
+    )
+
+
+def _lowering_passes(functions: bool) -> tuple[ir.passes.InPlacePass, ...]:
+    return (
+        FuseIntegers(),
+        # After it: only then is it known who reads the codes of a layer.
+        FuseIntegerTables(),
+        FuseFloatResiduals(),
+        FuseTransposes(),
+        # What was left in float is packed as ever.
         *_packing_passes(functions),
     )
 

@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from qcompile.passes._match import constant
 from qcompile.passes._operands import free_name
+from qcompile.passes._quantized import code_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +43,11 @@ def read_codes(node: ir.Node) -> Codes | None:
     """What a QuantizeLinear gives, or a DequantizeLinear takes, of codes of one scale; None for any other kind."""
     value = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
     scale = constant(node.inputs[1])
-    zero_point = constant(node.inputs[2]) if len(node.inputs) > 2 else np.zeros((), np.uint8)
+    given = node.inputs[2] if len(node.inputs) > 2 else None
+    zero_point = np.zeros((), np.uint8) if given is None else constant(given)
     if value is None or scale is None or zero_point is None or scale.size != 1 or zero_point.size != 1:
         return None
-    if zero_point.dtype != np.uint8 or scale.dtype != np.float32 or not float(scale.reshape(())) > 0:
+    if code_type(node) != "uint8" or scale.dtype != np.float32 or not float(scale.reshape(())) > 0:
         return None
     return Codes(value, float(scale.reshape(())), int(zero_point.reshape(())))
 

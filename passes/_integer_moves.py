@@ -12,8 +12,8 @@ from qcompile.ops import DOMAIN
 from qcompile.passes._codes import Builder, Codes, moved_last
 
 
-def add_move(builder: Builder, node: ir.Node, given: Sequence[Codes], name: str) -> Codes | None:
-    """Adds what ``node`` does, on codes; None where there is no rule for it."""
+def add_move(builder: Builder, node: ir.Node, given: Sequence[Codes], name: str) -> Codes:
+    """Adds what ``node``, which ``can_move`` accepts, does, on codes."""
     match node.op_type:
         case "MaxPool":
             return _max_pool(builder, node, given[0], name)
@@ -26,19 +26,28 @@ def add_move(builder: Builder, node: ir.Node, given: Sequence[Codes], name: str)
     return _as_it_is(builder, node, given[0], name)
 
 
-def _max_pool(builder: Builder, node: ir.Node, x: Codes, name: str) -> Codes | None:
-    """MaxPool of dense windows; the sizes are written out where ceil_mode or auto_pad would decide them."""
-    attributes = node.attributes
-    kernel = tuple(attributes.get_ints("kernel_shape", ()))
-    strides = tuple(attributes.get_ints("strides", (1,) * len(kernel)))
-    pads = tuple(attributes.get_ints("pads", (0,) * 2 * len(kernel)))
+def can_move(node: ir.Node) -> bool:
+    """Whether ``add_move`` has a rule for ``node``: of pooling for dense windows whose sizes are written out only."""
+    if node.op_type != "MaxPool":
+        return True
+    attributes, (kernel, _, pads) = node.attributes, _windows(node)
     plain = attributes.get_string("auto_pad", "NOTSET") == "NOTSET" and not attributes.get_int("ceil_mode", 0)
     dense = set(attributes.get_ints("dilations", (1,))) == {1}
     inside = all(pad < size for pad, size in zip(pads, kernel * 2, strict=True))
-    if len(node.outputs) > 1 or not plain or not dense or len(kernel) not in (1, 2) or not inside:
-        return None
+    return len(node.outputs) == 1 and plain and dense and len(kernel) in (1, 2) and inside
+
+
+def _windows(node: ir.Node) -> tuple[tuple[int, ...], ...]:
+    """The kernel, strides and pads of a pooling."""
+    kernel = tuple(node.attributes.get_ints("kernel_shape", ()))
+    strides = tuple(node.attributes.get_ints("strides", (1,) * len(kernel)))
+    return kernel, strides, tuple(node.attributes.get_ints("pads", (0,) * 2 * len(kernel)))
+
+
+def _max_pool(builder: Builder, node: ir.Node, x: Codes, name: str) -> Codes:
+    """MaxPool, channels last."""
     source = builder.channels_last(x)
-    written = {"kernel_shape": kernel, "strides": strides, "pads": pads}
+    written = dict(zip(("kernel_shape", "strides", "pads"), _windows(node), strict=True))
     pool = ir.node(integer_ops.INTEGER_MAX_POOL, [source.value], written, domain=DOMAIN, name=node.name or name)
     shape = moved_last(node.outputs[0].shape)
     return replace(source, value=builder.add(pool, f"{name}.codes", ir.DataType.UINT8, shape))

@@ -27,6 +27,8 @@ def make_table(start: ir.Value, end: ir.Value, x: Codes, target: Codes, opset: i
 
 def _evaluate(start: ir.Value, end: ir.Value, numbers: Floats, opset: int) -> Floats:
     """``end`` for ``numbers`` in the place of ``start``, by onnx's own reference."""
+    if end is start:
+        return numbers
     nodes = _between(start, end)
     feeds = {"start": numbers}
     protos = []

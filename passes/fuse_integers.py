@@ -26,7 +26,7 @@ from qcompile.passes._activations import (
 )
 from qcompile.passes._codes import Builder, Codes, read_codes
 from qcompile.passes._input_scale import before_normalization
-from qcompile.passes._integer_moves import add_move
+from qcompile.passes._integer_moves import add_move, can_move
 from qcompile.passes._integer_nodes import Tail, add_input, add_layer, add_mean, add_sum, add_table
 from qcompile.passes._integer_product import add_product
 from qcompile.passes._integer_rows import add_rows
@@ -76,7 +76,8 @@ class _Lowering:
         elif is_standard(node, "DequantizeLinear"):
             found = read_codes(node)
             if found is not None:
-                self._codes[node.outputs[0]] = self._quantized.get(found.value, found)
+                known = self._quantized.get(found.value, found)
+                self._codes[node.outputs[0]] = replace(known, scale=found.scale, zero_point=found.zero_point)
 
     def _quantize(self, node: ir.Node) -> None:
         target, value = read_codes(node), node.inputs[0]
@@ -108,12 +109,19 @@ class _Lowering:
             return None if x is None else self._mean(producer, x, tail, name)
         if producer is not None and moved_inputs(producer):
             return self._move(producer, tail, name)
-        start = unary_source(value, self._order)
+        start = value if value in self._codes else unary_source(value, self._order)
         if start is not None and start in self._codes:
-            x = self._codes[start]
-            table = make_table(start, value, x, tail.target, self._opset)
-            return add_table(self.builder, name, x, table, tail.target)
+            return self._table(start, value, tail, name)
         return self._from_float(node, inner, tail)
+
+    def _table(self, start: ir.Value, end: ir.Value, tail: Tail, name: str) -> Codes:
+        """A table of ``end`` for each code of ``start``; no table where no code changes and each means the same."""
+        x, bounds = self._codes[start], tail.bounds()
+        table = make_table(start, end, x, tail.target, self._opset).clip(bounds["y_min"], bounds["y_max"])
+        if x.has_scale_of(tail.target) and np.array_equal(table[: 2**x.bits], np.arange(2**x.bits)):
+            return x
+        bits = max(1, int(table[: 2**x.bits].max()).bit_length())
+        return replace(add_table(self.builder, name, x, table, tail.target), bits=bits)
 
     def _layer(self, layer: ir.Node, x: Codes, tail: Tail) -> Codes:
         value = add_layer(self.builder, layer, x, tail)
@@ -161,11 +169,10 @@ class _Lowering:
 
     def _move(self, node: ir.Node, tail: Tail, name: str) -> Codes | None:
         values = moved_inputs(node)
-        given = [self._codes[v] for v in values if v in self._codes]
-        bounds = tail.bounds()
-        cuts = any(bounds["y_min"] > 0 or bounds["y_max"] < 2**found.bits - 1 for found in given)
-        if cuts or len(given) != len(values) or not all(found.has_scale_of(tail.target) for found in given):
+        if not can_move(node) or not all(value in self._codes for value in values):
             return None
+        # Rounded and cut first where that is needed: numbers keep their order, so what is largest stays so.
+        given = [self._table(value, value, tail, f"{name}.rescale") for value in values]
         return add_move(self.builder, node, given, name)
 
     def _from_float(self, node: ir.Node, value: ir.Value, tail: Tail) -> Codes | None:

@@ -18,12 +18,16 @@ from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
-from qcompile.passes import dynamic_passes, fusing_passes, integer_passes, pipeline
+from qcompile.passes import dynamic_passes, fusing_passes, integer_passes, pipeline, quantized_passes
 from qcompile.passes._activations import quantized_tensors
 from qcompile.passes._operands import fused_nodes, own_nodes
 from qcompile.passes._products import list_left_products
+from qcompile.passes.adopt_quantized_pairs import quantized_pairs
+from qcompile.passes.adopt_quantized_weights import list_left_quantized
 from qcompile.passes.attach_functions import AttachFunctions
+from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
+from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
 
 VERSION_KEY = "qcompile.version"
@@ -72,12 +76,14 @@ def compile_file(
 
     Without ``functions`` the file is smaller and runs only where our library is registered. With ``integers``
     activations become integers too, and weights that were not learned are rounded; with DynamicIntegers only those of
-    MatMul and Gemm. With ``bfloat16`` layers whose activations stay floats multiply in bfloat16: faster where the
-    processor can, and the same numbers, less precise ones, elsewhere.
+    MatMul and Gemm. A model that holds pairs of QuantizeLinear and DequantizeLinear is quantized already: without
+    ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays float and
+    is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations stay floats
+    multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
     QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` is asked for with
-    integers.
+    integers or a model that has pairs.
     """
     proto = load_model(source)
     try:
@@ -104,7 +110,7 @@ def compile_model(
     """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
 
     Raises ModelError if it is compiled already or has no weight that can be packed; QCompileError if ``bfloat16`` is
-    asked for with integers.
+    asked for with integers or a model that has pairs.
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
@@ -128,14 +134,16 @@ def _compile(
     _check_not_compiled(model)
     before = _interface(model)
     left_products: LeftAlone = ()
-    if integers is None:
+    if integers is None and quantized_pairs(model):
+        left_products = _compile_quantized(model, functions, bfloat16)
+    elif integers is None:
         _run(model, pipeline(functions=functions, bfloat16=bfloat16))
     elif isinstance(integers, DynamicIntegers):
         _run(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
     else:
         left_products = _compile_integers(model, functions, integers)
     if not _layers(model):
-        raise ModelError(_nothing_found(_left_alone(model, integers), integers))
+        raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
@@ -143,16 +151,28 @@ def _compile(
     return model, (*_left_alone(model, integers), *left_products)
 
 
+def _compile_quantized(model: ir.Model, functions: bool, bfloat16: bool) -> LeftAlone:
+    """Puts integers in the place of the activations that the model itself quantizes; gives what stays float, and why.
+
+    Products of activations are told after the layers.
+    """
+    if bfloat16:
+        raise QCompileError(
+            "bfloat16 is for layers whose activations stay floats, the model quantizes them: leave bfloat16 out"
+        )
+    _check_opset(model)
+    InferShapes()(model)
+    left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
+    _run(model, quantized_passes(functions=functions))
+    return (*list_not_integer(model), *left_products)
+
+
 def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> LeftAlone:
     """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations.
 
     Gives the products of activations that stay float, and why.
     """
-    opset = model.graph.opset_imports.get("", 0)
-    if opset < OLDEST_OPSET:
-        raise ModelError(
-            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that."
-        )
+    _check_opset(model)
     _run(model, fusing_passes(integers.weight_bits))
     left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
     runnable = model.clone()
@@ -170,6 +190,15 @@ def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> L
     return left_products
 
 
+def _check_opset(model: ir.Model) -> None:
+    opset = model.graph.opset_imports.get("", 0)
+    if opset < OLDEST_OPSET:
+        raise ModelError(
+            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that, or "
+            f"convert it: onnx.version_converter.convert_version(model, {OLDEST_OPSET})."
+        )
+
+
 def _run(model: ir.Model, passes: tuple[ir.passes.InPlacePass, ...]) -> None:
     for rewrite in passes:
         rewrite(model)
@@ -184,13 +213,15 @@ def _layers(model: ir.Model) -> list[ir.Node]:
 def _check_not_compiled(model: ir.Model) -> None:
     nodes = ir.traversal.RecursiveGraphIterator(model.graph)
     functions = (domain for domain, _, _ in model.functions)
-    if DOMAIN in model.graph.opset_imports or DOMAIN in {*functions, *(node.domain for node in nodes)}:
+    # Not by the domains it imports: onnxruntime writes every domain that it knows into the models that it saves.
+    if DOMAIN in {*functions, *(node.domain for node in nodes)}:
         raise ModelError("the model is compiled already. Compile the exported model instead.")
 
 
 def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason."""
-    return list_left_alone(model) + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
+    left = list_left_alone(model) + list_left_quantized(model)
+    return left + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
 
 
 def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | DynamicIntegers | None) -> str:
@@ -204,7 +235,8 @@ def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | Dynam
         return f"no codebook weight of the model can be packed. {found}"
     return (
         "the model has no codebook weight. Looked for MatMul, Gemm or Conv whose weight is a lookup of constants: "
-        "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1). "
+        "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1), "
+        "or DequantizeLinear(codes). "
         "Was the network compressed before export? A float model needs sample inputs: --calibration"
     )
 

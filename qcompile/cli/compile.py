@@ -58,10 +58,11 @@ def compile_command(
     calibrate_method: str,
     calibration_cache: pathlib.Path | None,
 ) -> None:
-    """Packs EXPORTED, an ONNX model whose weights are codebook lookups, into one small file.
+    """Packs EXPORTED, an ONNX model whose weights are codebook lookups or quantized, into one small file.
 
-    With --calibration or --dynamic any float model will do: activations become integers too. What each layer became,
-    and why a layer was left alone, is printed.
+    A model that is quantized already, with pairs of QuantizeLinear and DequantizeLinear, becomes integers with the
+    codes that it has: no option is needed. With --calibration or --dynamic any float model will do: activations become
+    integers too. What each layer became, and why a layer was left alone, is printed.
     """
     from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
     from qcompile.compiler import DynamicIntegers, Integers, compile_file
