@@ -11,6 +11,7 @@ from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
+from qcompile.passes.fuse_flattened_means import FuseFlattenedMeans
 from qcompile.passes.fuse_float_residuals import FuseFloatResiduals
 from qcompile.passes.fuse_integer_tables import FuseIntegerTables
 from qcompile.passes.fuse_integers import FuseIntegers
@@ -50,6 +51,7 @@ def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tu
         FuseIntegerTables(),
         FuseFloatResiduals(),
         FuseTransposes(),
+        FuseFlattenedMeans(),
         # What was left in float is packed as ever.
         *_packing_passes(functions),
     )

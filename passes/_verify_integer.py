@@ -66,6 +66,8 @@ def check_integer_node(node: ir.Node, where: str) -> None:
         _check_input_scale(*(np.asarray(constant(operands[name])) for name in stored), where=where)
     elif node.op_type == integer_ops.INTEGER_MAX_POOL:
         _check_pool(node, where)
+    elif node.op_type == integer_ops.INTEGER_GLOBAL_AVERAGE_POOL:
+        _check_numbers(node, where, (("keepdims", 0, 1, -1),))
     elif node.op_type in integer_product.INTEGER_PRODUCTS:
         _check_numbers(node, where, (("a_zero_point", 0, 255, -1), ("b_zero_point", 0, 255, -1)))
         _check_numbers(node, where, (("a_bits", 1, 8, 8),))

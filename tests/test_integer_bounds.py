@@ -54,7 +54,9 @@ def cases():
     )
     pool = {"kernel_shape": (3, 2), "strides": (2, 1), "pads": (1, 0, 1, 1)}
     yield ops.INTEGER_MAX_POOL, [codes(2, 7, 6, 3)], pool
-    yield ops.INTEGER_GLOBAL_AVERAGE_POOL, [codes(2, 5, 6, 8)], {"scale": 1.7, "bias": -20.5} | BOUNDS
+    for keepdims in (0, 1):
+        mean = {"scale": 1.7, "bias": -20.5, "keepdims": keepdims} | BOUNDS
+        yield ops.INTEGER_GLOBAL_AVERAGE_POOL, [codes(2, 5, 6, 8)], mean
     yield ops.INTEGER_TABLE, [codes(6, 40), codes(256, seed=2)], {}
     product = {"a_zero_point": 3, "b_zero_point": 120, "scale": 0.002}
     a, b = codes(2, 5, 9), codes(2, 6, 9, seed=1)

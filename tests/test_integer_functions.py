@@ -144,8 +144,9 @@ def other_cases():
     yield unweighted("IntegerMaxPool", {"x": random_codes(2, 7, 6, 5)}, {}, **pool)
     yield unweighted("IntegerMaxPool", {"x": random_codes(1, 9, 3)}, {}, kernel_shape=(2,), strides=(2,), pads=(0, 1))
     mean = {"scale": 1.7, "bias": -20.5, "y_min": 0, "y_max": 255}
-    yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(2, 7, 6, 5)}, {}, **mean)
-    yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(1, 9, 3)}, {}, **mean)
+    for keepdims in (0, 1):
+        yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(2, 7, 6, 5)}, {}, **mean, keepdims=keepdims)
+        yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(1, 9, 3)}, {}, **mean, keepdims=keepdims)
     yield unweighted("IntegerTable", {"x": random_codes(3, 100)}, {"table": random_codes(256, seed=3)})
     for a_shape, b_shape, transposed in PRODUCTS:
         inputs = {"a": random_codes(*a_shape), "b": random_codes(*b_shape, seed=1)}

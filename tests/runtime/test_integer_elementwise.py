@@ -134,16 +134,17 @@ def test_table_equals_numpy(isa, shape):
 @pytest.mark.parametrize(("y_min", "y_max"), RANGES)
 def test_global_average_pool_equals_numpy(isa, shape, y_min, y_max):
     x = codes(np.random.default_rng(shape), *shape)
-    attributes = {"scale": 1.43, "bias": -20.5, "y_min": y_min, "y_max": y_max}
-    wanted = integer_ops.integer_global_average_pool(x, **attributes)
-    assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
+    for keepdims in (0, 1):
+        attributes = {"scale": 1.43, "bias": -20.5, "y_min": y_min, "y_max": y_max, "keepdims": keepdims}
+        wanted = integer_ops.integer_global_average_pool(x, **attributes)
+        assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
 
 
 def test_global_average_pool_divides(isa):
     # 1/49 rounded, times 49 times an odd number, is not always that number.
     x = np.zeros((1, 7, 7, 256), np.uint8)
     x[0, 0, 0] = np.arange(256)
-    attributes = {"scale": 24.5, "bias": 0.0, "y_min": 0, "y_max": 255}
+    attributes = {"scale": 24.5, "bias": 0.0, "y_min": 0, "y_max": 255, "keepdims": 1}
     wanted = integer_ops.integer_global_average_pool(x, **attributes)
     assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
 
@@ -173,7 +174,7 @@ AFFINE = {"scale": 1.0, "bias": 0.0, **LIMITS}
 SUM = {"a_scale": 1.0, "b_scale": 1.0, "bias": 0.0, **LIMITS}
 POOL = {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]}
 OPERATORS: dict[str, tuple[dict[str, type], dict[str, Any]]] = {
-    "IntegerGlobalAveragePool": ({"x": np.uint8}, AFFINE),
+    "IntegerGlobalAveragePool": ({"x": np.uint8}, AFFINE | {"keepdims": 1}),
     "IntegerAdd": ({"a": np.uint8, "b": np.uint8}, SUM),
     "IntegerMaxPool": ({"x": np.uint8}, POOL),
 }
@@ -185,6 +186,7 @@ BROKEN = [
     *((name, {"y_min": 2**32}, "wanted 0 <= y_min") for name in list(OPERATORS)[:2]),
     *((name, {"bias": float("nan")}, "attribute bias is not finite") for name in list(OPERATORS)[:2]),
     ("IntegerGlobalAveragePool", {"scale": float("inf")}, "attribute scale is not finite"),
+    *(("IntegerGlobalAveragePool", {"keepdims": n}, f"keepdims is {n}, wanted 0 or 1") for n in (-1, 2, 2**40)),
     ("IntegerAdd", {"b_scale": float("-inf")}, "attribute b_scale is not finite"),
     ("IntegerAdd", {"a_scale": 1}, "attribute a_scale is missing, wanted a float"),
     ("IntegerAdd", {"y_min": 0.0}, "attribute y_min is missing, wanted an int"),
