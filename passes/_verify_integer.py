@@ -77,6 +77,17 @@ def check_integer_node(node: ir.Node, where: str) -> None:
             )
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
+        _check_shapes(node, where)
+
+
+def _check_shapes(node: ir.Node, where: str) -> None:
+    """All there, or the function body could not be read."""
+    rank = len(node.attributes.get_ints("a_perm", ()))
+    for name in integer_product.SHAPES:
+        found = tuple(node.attributes.get_ints(name, ()))
+        ranks = range(1, integer_product.MAX_PRODUCT_AXES + 1) if name == "y_shape" else (rank,)
+        if len(found) not in ranks or min(found) < -1 or found.count(-1) > 1:
+            raise ModelError(f"{where}: {name} is {list(found)}, wanted a size of each axis, one of them perhaps -1")
 
 
 def _check_numbers(node: ir.Node, where: str, wanted: Sequence[tuple[str, int, int, int]]) -> None:

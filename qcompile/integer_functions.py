@@ -182,7 +182,7 @@ _PRODUCT = f"""
   result = Add (scaled, offset)
   {_TO_CODES}
 """
-_PRODUCT_ATTRIBUTES = "a_zero_point, b_zero_point, a_perm, b_perm, y_perm, scale"
+_PRODUCT_ATTRIBUTES = "a_zero_point, b_zero_point, a_shape, b_shape, y_shape, a_perm, b_perm, y_perm, scale"
 
 # A value that is not a number becomes the lowest code.
 _QUANTIZE = f"""

@@ -62,6 +62,8 @@ def cases():
     a, b = codes(2, 5, 9), codes(2, 6, 9, seed=1)
     plain, turned = (0, 1, 2), {"a_perm": (0, 1, 2), "b_perm": (0, 2, 1), "y_perm": (1, 0, 2)}
     yield "IntegerProduct", [a, b], product | turned | {"bias": 128.25} | BOUNDS
+    shapes = {"a_shape": (2, 5, 9), "b_shape": (0, -1, 9), "y_shape": (30, 2)}
+    yield "IntegerProduct", [a.reshape(10, 9), b], product | turned | shapes | {"bias": 128.25} | BOUNDS
     yield "IntegerProductFloat", [a, b.swapaxes(1, 2)], product | {"a_perm": plain, "b_perm": plain, "y_perm": plain}
     x = np.random.default_rng(3).standard_normal((2, 3, 5, 6)).astype(np.float32)
     scale, bias = np.array([30.5, -40, 90], np.float32), np.array([128, 100.25, 90], np.float32)

@@ -17,11 +17,10 @@ class IntegerGlobalAveragePoolOperator {
   explicit IntegerGlobalAveragePoolOperator(const Node& node) {
     node.check_inputs(kInputs);
     const CodeRange range = node.code_range();
-    const std::optional<int64_t> keepdims = node.attribute("keepdims");
-    if (!keepdims) throw Refusal("attribute keepdims is missing, wanted 0 or 1");
-    if (*keepdims < 0 || *keepdims > 1)
-      throw Refusal("keepdims is " + std::to_string(*keepdims) + ", wanted 0 or 1");
-    keeps_axes_ = *keepdims == 1;
+    const int64_t keepdims = node.attribute("keepdims").value_or(1);
+    if (keepdims < 0 || keepdims > 1)
+      throw Refusal("keepdims is " + std::to_string(keepdims) + ", wanted 0 or 1");
+    keeps_axes_ = keepdims == 1;
     image_ = {0, 0, node.finite_float("scale"), node.finite_float("bias"), range.least, range.most};
     Isa isa;
     refuse_if(choose_isa(&isa));

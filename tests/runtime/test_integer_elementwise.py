@@ -138,6 +138,8 @@ def test_global_average_pool_equals_numpy(isa, shape, y_min, y_max):
         attributes = {"scale": 1.43, "bias": -20.5, "y_min": y_min, "y_max": y_max, "keepdims": keepdims}
         wanted = integer_ops.integer_global_average_pool(x, **attributes)
         assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
+    del attributes["keepdims"]  # absent: 1
+    assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
 
 
 def test_global_average_pool_divides(isa):
@@ -174,7 +176,7 @@ AFFINE = {"scale": 1.0, "bias": 0.0, **LIMITS}
 SUM = {"a_scale": 1.0, "b_scale": 1.0, "bias": 0.0, **LIMITS}
 POOL = {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]}
 OPERATORS: dict[str, tuple[dict[str, type], dict[str, Any]]] = {
-    "IntegerGlobalAveragePool": ({"x": np.uint8}, AFFINE | {"keepdims": 1}),
+    "IntegerGlobalAveragePool": ({"x": np.uint8}, AFFINE),
     "IntegerAdd": ({"a": np.uint8, "b": np.uint8}, SUM),
     "IntegerMaxPool": ({"x": np.uint8}, POOL),
 }
