@@ -13,11 +13,12 @@ from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
+from qcompile.passes.fuse_flattened_means import FuseFlattenedMeans
 from qcompile.passes.fuse_float_residuals import FuseFloatResiduals
 from qcompile.passes.fuse_integer_tables import FuseIntegerTables
 from qcompile.passes.fuse_integers import FuseIntegers
+from qcompile.passes.fuse_moves import FuseMoves
 from qcompile.passes.fuse_subsampling import FuseSubsampling
-from qcompile.passes.fuse_transposes import FuseTransposes
 from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.passes.pack_indices import PackIndices
@@ -105,7 +106,8 @@ def _lowering_passes(functions: bool) -> tuple[ir.passes.InPlacePass, ...]:
         # After it: only then is it known who reads the codes of a layer.
         FuseIntegerTables(),
         FuseFloatResiduals(),
-        FuseTransposes(),
+        FuseMoves(),
+        FuseFlattenedMeans(),
         # What was left in float is packed as ever.
         *_packing_passes(functions),
     )

@@ -127,7 +127,7 @@ def add_mean(builder: Builder, name: str, x: Codes, tail: Tail) -> Codes:
     """Adds an IntegerGlobalAveragePool of ``x``."""
     source, to = builder.channels_last(x), tail.target
     ratio = x.scale / to.scale
-    attributes = {"scale": ratio, "bias": to.zero_point - x.zero_point * ratio, **tail.bounds()}
+    attributes = {"scale": ratio, "bias": to.zero_point - x.zero_point * ratio, "keepdims": 1, **tail.bounds()}
     node = ir.node(integer_ops.INTEGER_GLOBAL_AVERAGE_POOL, [source.value], attributes, domain=DOMAIN, name=name)
     before = source.value.shape
     shape = None if before is None else ir.Shape([before.dims[0], *[1] * (len(before.dims) - 2), before.dims[-1]])

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from qcompile.integer_product import INTEGER_PRODUCT, INTEGER_PRODUCT_FLOAT
+from qcompile.integer_product import INTEGER_PRODUCT, INTEGER_PRODUCT_FLOAT, SHAPES
 from qcompile.ops import DOMAIN
 from qcompile.passes._codes import Builder, Codes
 from qcompile.passes._integer_nodes import Attribute, Tail
@@ -19,7 +19,9 @@ def add_product(builder: Builder, product: ir.Node, a: Codes, b: Codes, factor: 
     assert shape is not None  # or it would be no product for integers
     name = builder.take_name(product)  # which is dead from now on
     attributes: dict[str, Attribute] = {"a_zero_point": a.zero_point, "b_zero_point": b.zero_point}
-    attributes |= {name: tuple(range(len(shape.dims))) for name in ("a_perm", "b_perm", "y_perm")}
+    rank = len(shape.dims)
+    attributes |= {name: tuple(range(rank)) for name in ("a_perm", "b_perm", "y_perm")}
+    attributes |= dict.fromkeys(SHAPES, (0,) * rank)  # as they are
     attributes["scale"] = a.scale * b.scale * factor
     if a.bits < 8:
         attributes["a_bits"] = a.bits

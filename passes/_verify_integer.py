@@ -66,6 +66,8 @@ def check_integer_node(node: ir.Node, where: str) -> None:
         _check_input_scale(*(np.asarray(constant(operands[name])) for name in stored), where=where)
     elif node.op_type == integer_ops.INTEGER_MAX_POOL:
         _check_pool(node, where)
+    elif node.op_type == integer_ops.INTEGER_GLOBAL_AVERAGE_POOL:
+        _check_numbers(node, where, (("keepdims", 0, 1, -1),))
     elif node.op_type in integer_product.INTEGER_PRODUCTS:
         _check_numbers(node, where, (("a_zero_point", 0, 255, -1), ("b_zero_point", 0, 255, -1)))
         _check_numbers(node, where, (("a_bits", 1, 8, 8),))
@@ -75,6 +77,17 @@ def check_integer_node(node: ir.Node, where: str) -> None:
             )
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from error
+        _check_shapes(node, where)
+
+
+def _check_shapes(node: ir.Node, where: str) -> None:
+    """All there, or the function body could not be read."""
+    rank = len(node.attributes.get_ints("a_perm", ()))
+    for name in integer_product.SHAPES:
+        found = tuple(node.attributes.get_ints(name, ()))
+        ranks = range(1, integer_product.MAX_PRODUCT_AXES + 1) if name == "y_shape" else (rank,)
+        if len(found) not in ranks or min(found) < -1 or found.count(-1) > 1:
+            raise ModelError(f"{where}: {name} is {list(found)}, wanted a size of each axis, one of them perhaps -1")
 
 
 def _check_numbers(node: ir.Node, where: str, wanted: Sequence[tuple[str, int, int, int]]) -> None:

@@ -122,9 +122,10 @@ def _number(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, 
         case ops.INTEGER_ADD:
             parts = [(operands[0], attributes["a_scale"]), (operands[1], attributes["b_scale"])]
         case ops.INTEGER_GLOBAL_AVERAGE_POOL:
-            mean, terms = x.value.mean(axis=axes, keepdims=True), math.prod(x.value.shape[1:-1])
+            keeps = bool(attributes.get("keepdims", 1))
+            mean, terms = x.value.mean(axis=axes, keepdims=keeps), math.prod(x.value.shape[1:-1])
             rounding = gamma(terms + 1) * mean if _sums_may_round(op_type, x.value, attributes) else 0.0
-            parts = [(Bounded(mean, x.error.mean(axis=axes, keepdims=True) + rounding), attributes["scale"])]
+            parts = [(Bounded(mean, x.error.mean(axis=axes, keepdims=keeps) + rounding), attributes["scale"])]
         case name if name in INTEGER_PRODUCTS:
             parts = [(bounded_product(operands, attributes), attributes["scale"])]
         case _:

@@ -159,20 +159,20 @@ _SCALE_AND_BIAS = """
   offset = Constant <value_float : float = @bias> ()
 """
 _GLOBAL_AVERAGE_POOL = f"""
-  {_LAST}
-  {_AXES}
-  {_CHANNELS_FIRST.format(p="i", x="x", y="image")}
-  numbers = Cast <to = 1> (iturned)
-  totals = ReduceSum <keepdims = 0> (numbers, rest)
-  area = Cast <to = 1> (iarea)
+  first = Constant <value_int = 1> ()
+  spatial = Shape <start = 1, end = -1> (x)
+  count = Size (spatial)
+  end = Add (count, first)
+  axes = Range (first, end, first)
+  numbers = Cast <to = 1> (x)
+  totals = ReduceSum <keepdims : int = @keepdims> (numbers, axes)
+  positions = ReduceProd <keepdims = 0> (spatial)
+  area = Cast <to = 1> (positions)
   means = Div (totals, area)
   {_SCALE_AND_BIAS}
   scaled = Mul (means, factor)
   result = Add (scaled, offset)
-  {_CODE.format(y="code")}
-  ones = Sign (ispatial)
-  shape = Concat <axis = 0> (ibatch, ones, idepth)
-  y = Reshape <allowzero = 1> (code, shape)
+  {_TO_CODES}
 """
 
 _PRODUCT = f"""
@@ -182,7 +182,7 @@ _PRODUCT = f"""
   result = Add (scaled, offset)
   {_TO_CODES}
 """
-_PRODUCT_ATTRIBUTES = "a_zero_point, b_zero_point, a_perm, b_perm, y_perm, scale"
+_PRODUCT_ATTRIBUTES = "a_zero_point, b_zero_point, a_shape, b_shape, y_shape, a_perm, b_perm, y_perm, scale"
 
 # A value that is not a number becomes the lowest code.
 _QUANTIZE = f"""
@@ -212,7 +212,7 @@ INTEGER_BODIES = {
     integer_ops.INTEGER_ADD: _function("IntegerAdd", "a_scale, b_scale, bias, y_min, y_max", "a, b", _ADD),
     integer_ops.INTEGER_MAX_POOL: _function("IntegerMaxPool", "kernel_shape, strides, pads", "x", _MAX_POOL),
     integer_ops.INTEGER_GLOBAL_AVERAGE_POOL: _function(
-        "IntegerGlobalAveragePool", "scale, bias, y_min, y_max", "x", _GLOBAL_AVERAGE_POOL
+        "IntegerGlobalAveragePool", "scale, bias, y_min, y_max, keepdims", "x", _GLOBAL_AVERAGE_POOL
     ),
     INTEGER_PRODUCT: _function(INTEGER_PRODUCT, f"{_PRODUCT_ATTRIBUTES}, bias, y_min, y_max", "a, b", _PRODUCT),
     INTEGER_PRODUCT_FLOAT: _function(

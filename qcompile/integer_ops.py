@@ -155,10 +155,15 @@ def integer_max_pool(x: Codes, *, kernel_shape: Sequence[int], strides: Sequence
     return result
 
 
-def integer_global_average_pool(x: Codes, *, scale: float, bias: float, y_min: int, y_max: int) -> Codes:
-    """The codes [batch, 1..., channels] of the mean over all spatial axes of ``x`` [batch, *spatial, channels]."""
+def integer_global_average_pool(
+    x: Codes, *, scale: float, bias: float, y_min: int, y_max: int, keepdims: int = 1
+) -> Codes:
+    """The codes of the mean over all spatial axes of ``x`` [batch, *spatial, channels].
+
+    [batch, 1..., channels], or [batch, channels] where ``keepdims`` is 0.
+    """
     axes = tuple(range(1, x.ndim - 1))
-    sums = x.sum(axis=axes, keepdims=True, dtype=np.int64).astype(np.float32)
+    sums = x.sum(axis=axes, keepdims=bool(keepdims), dtype=np.int64).astype(np.float32)
     means = sums / np.float32(math.prod(x.shape[1:-1]))
     return to_codes(means * np.float32(scale) + np.float32(bias), y_min, y_max)
 

@@ -4,8 +4,10 @@ docs/packed-format.md, section 6, is the contract in words.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from qcompile.errors import ModelError
 from qcompile.integer_ops import Codes, Floats, Sums, to_codes
@@ -13,8 +15,11 @@ from qcompile.integer_ops import Codes, Floats, Sums, to_codes
 INTEGER_PRODUCT = "IntegerProduct"
 INTEGER_PRODUCT_FLOAT = "IntegerProductFloat"
 INTEGER_PRODUCTS = frozenset([INTEGER_PRODUCT, INTEGER_PRODUCT_FLOAT])
+SHAPES = ("a_shape", "b_shape", "y_shape")
 MAX_PRODUCT_AXES = 8
 MAX_PRODUCT_TERMS = 32768  # of a sum: 32768 * 255 * 255 is below 2^31
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 def integer_product(
@@ -30,15 +35,21 @@ def integer_product(
     bias: float,
     y_min: int,
     y_max: int,
+    a_shape: Sequence[int] = (),
+    b_shape: Sequence[int] = (),
+    y_shape: Sequence[int] = (),
     a_bits: int = 8,
     k: int | None = None,
 ) -> Codes:
-    """The codes [..., m, n] of sum * scale + bias, their axes in the order ``y_perm``; operands as of ``sum_product``.
+    """The codes [..., m, n] of sum * scale + bias, their axes in the order ``y_perm``, then shaped ``y_shape``.
 
-    ``a_bits`` and the attribute ``k`` change nothing. Raises ModelError as ``sum_product`` does.
+    ``a`` and ``b``, shaped ``a_shape`` and ``b_shape``, are operands of ``sum_product``; ``reshaped`` says how shapes
+    are written. ``a_bits`` and the attribute ``k`` change nothing. Raises ModelError as these two do.
     """
-    sums = sum_product(a, b, a_zero_point, b_zero_point, a_perm, b_perm).transpose(y_perm)
-    return to_codes(sums.astype(np.float32) * np.float32(scale) + np.float32(bias), y_min, y_max)
+    left, right = reshaped(a, a_shape), reshaped(b, b_shape)
+    sums = sum_product(left, right, a_zero_point, b_zero_point, a_perm, b_perm).transpose(y_perm)
+    result = to_codes(sums.astype(np.float32) * np.float32(scale) + np.float32(bias), y_min, y_max)
+    return reshaped(result, y_shape)
 
 
 def integer_product_float(
@@ -51,13 +62,30 @@ def integer_product_float(
     b_perm: Sequence[int],
     y_perm: Sequence[int],
     scale: float,
+    a_shape: Sequence[int] = (),
+    b_shape: Sequence[int] = (),
+    y_shape: Sequence[int] = (),
     a_bits: int = 8,
     k: int | None = None,
 ) -> Floats:
-    """The float32 [..., m, n] of sum * scale, operands and order of axes as those of ``integer_product``."""
-    sums = sum_product(a, b, a_zero_point, b_zero_point, a_perm, b_perm).transpose(y_perm)
+    """The float32 [..., m, n] of sum * scale, operands, order of axes and shapes as those of ``integer_product``."""
+    left, right = reshaped(a, a_shape), reshaped(b, b_shape)
+    sums = sum_product(left, right, a_zero_point, b_zero_point, a_perm, b_perm).transpose(y_perm)
     result: Floats = sums.astype(np.float32) * np.float32(scale)
-    return result
+    return reshaped(result, y_shape)
+
+
+def reshaped(x: npt.NDArray[Number], shape: Sequence[int]) -> npt.NDArray[Number]:
+    """``x`` with the axes ``shape``, written as for Reshape: 0 is the size that ``x`` has there, -1 what is left.
+
+    An empty ``shape`` leaves ``x`` as it is. Raises ModelError if the sizes do not fit.
+    """
+    if not shape:
+        return x
+    try:
+        return x.reshape([x.shape[axis] if size == 0 else size for axis, size in enumerate(shape)])
+    except (IndexError, ValueError) as error:
+        raise ModelError(f"a tensor of {list(x.shape)} cannot be shaped {list(shape)}") from error
 
 
 def check_orders(a_perm: Sequence[int], b_perm: Sequence[int], y_perm: Sequence[int]) -> None:

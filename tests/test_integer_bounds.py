@@ -54,12 +54,16 @@ def cases():
     )
     pool = {"kernel_shape": (3, 2), "strides": (2, 1), "pads": (1, 0, 1, 1)}
     yield ops.INTEGER_MAX_POOL, [codes(2, 7, 6, 3)], pool
-    yield ops.INTEGER_GLOBAL_AVERAGE_POOL, [codes(2, 5, 6, 8)], {"scale": 1.7, "bias": -20.5} | BOUNDS
+    for keepdims in (0, 1):
+        mean = {"scale": 1.7, "bias": -20.5, "keepdims": keepdims} | BOUNDS
+        yield ops.INTEGER_GLOBAL_AVERAGE_POOL, [codes(2, 5, 6, 8)], mean
     yield ops.INTEGER_TABLE, [codes(6, 40), codes(256, seed=2)], {}
     product = {"a_zero_point": 3, "b_zero_point": 120, "scale": 0.002}
     a, b = codes(2, 5, 9), codes(2, 6, 9, seed=1)
     plain, turned = (0, 1, 2), {"a_perm": (0, 1, 2), "b_perm": (0, 2, 1), "y_perm": (1, 0, 2)}
     yield "IntegerProduct", [a, b], product | turned | {"bias": 128.25} | BOUNDS
+    shapes = {"a_shape": (2, 5, 9), "b_shape": (0, -1, 9), "y_shape": (30, 2)}
+    yield "IntegerProduct", [a.reshape(10, 9), b], product | turned | shapes | {"bias": 128.25} | BOUNDS
     yield "IntegerProductFloat", [a, b.swapaxes(1, 2)], product | {"a_perm": plain, "b_perm": plain, "y_perm": plain}
     x = np.random.default_rng(3).standard_normal((2, 3, 5, 6)).astype(np.float32)
     scale, bias = np.array([30.5, -40, 90], np.float32), np.array([128, 100.25, 90], np.float32)

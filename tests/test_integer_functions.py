@@ -144,20 +144,23 @@ def other_cases():
     yield unweighted("IntegerMaxPool", {"x": random_codes(2, 7, 6, 5)}, {}, **pool)
     yield unweighted("IntegerMaxPool", {"x": random_codes(1, 9, 3)}, {}, kernel_shape=(2,), strides=(2,), pads=(0, 1))
     mean = {"scale": 1.7, "bias": -20.5, "y_min": 0, "y_max": 255}
-    yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(2, 7, 6, 5)}, {}, **mean)
-    yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(1, 9, 3)}, {}, **mean)
+    for keepdims in (0, 1):
+        yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(2, 7, 6, 5)}, {}, **mean, keepdims=keepdims)
+        yield unweighted("IntegerGlobalAveragePool", {"x": random_codes(1, 9, 3)}, {}, **mean, keepdims=keepdims)
     yield unweighted("IntegerTable", {"x": random_codes(3, 100)}, {"table": random_codes(256, seed=3)})
     for a_shape, b_shape, transposed in PRODUCTS:
         inputs = {"a": random_codes(*a_shape), "b": random_codes(*b_shape, seed=1)}
         plain = tuple(range(len(a_shape)))
         turned = (*plain[:-2], plain[-1], plain[-2]) if transposed else plain
         zero_points = {"a_zero_point": 120, "b_zero_point": 130, "a_perm": plain, "b_perm": turned, "y_perm": plain}
+        zero_points |= dict.fromkeys(("a_shape", "b_shape", "y_shape"), (0,) * len(plain))
         limits = {"scale": 0.001, "bias": 120.5, "y_min": 10, "y_max": 250}
         yield unweighted("IntegerProduct", inputs, {}, **zero_points, **limits)
         zero_points |= {"a_zero_point": 0, "b_zero_point": 255}
         yield unweighted("IntegerProductFloat", inputs, {}, **zero_points, scale=0.3)
-    inputs = {"a": random_codes(2, 5, 3, 7), "b": random_codes(2, 6, 3, 7, seed=1)}  # heads behind positions
+    inputs = {"a": random_codes(2, 5, 21), "b": random_codes(2, 6, 3, 7, seed=1)}  # heads behind positions
     orders = {"a_perm": (0, 2, 1, 3), "b_perm": (0, 2, 3, 1), "y_perm": (0, 2, 1, 3)}
+    orders |= {"a_shape": (-1, 5, 3, 7), "b_shape": (0, 0, 0, 0), "y_shape": (0, 0, 18)}
     yield unweighted("IntegerProductFloat", inputs, {}, a_zero_point=3, b_zero_point=250, **orders, scale=0.3)
     odd = [np.nan, np.inf, -np.inf, 0.5, 1.5, 2.5, -0.0, 3e38]
     x = np.array(odd * 6, np.float32).reshape(2, 3, 4, 2)

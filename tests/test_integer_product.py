@@ -109,3 +109,19 @@ def test_no_sum_is_larger_than_the_bound_or_overflows(a_zero_point, b_zero_point
 
 def test_fewer_bits_have_smaller_sums():
     assert products.largest_product_sum(10, 0, 128, a_bits=4) == 10 * 15 * 128
+
+
+def test_operands_and_results_are_reshaped():
+    a, b = codes(2, 4, 15), codes(6, 15, seed=1)
+    shapes = {"a_shape": (0, 0, 3, 5), "b_shape": (2, 3, -1, 5), "y_shape": (0, -1)}
+    orders = {"a_perm": (0, 2, 1, 3), "b_perm": (0, 1, 3, 2), "y_perm": (0, 2, 1, 3)}
+    found = products.integer_product_float(a, b, a_zero_point=3, b_zero_point=200, **orders, **shapes, scale=1.0)
+    left = a.reshape(2, 4, 3, 5).transpose(0, 2, 1, 3).astype(int) - 3
+    right = b.reshape(2, 3, 3, 5).transpose(0, 1, 3, 2).astype(int) - 200
+    np.testing.assert_array_equal(found, (left @ right).transpose(0, 2, 1, 3).reshape(2, 36))
+
+
+@pytest.mark.parametrize("shape", [(3, -1), (0, 0, 0), (5, 5)])
+def test_sizes_that_do_not_fit_are_an_error(shape):
+    with pytest.raises(ModelError, match=r"a tensor of \[4, 5\] cannot be shaped"):
+        products.reshaped(codes(4, 5), shape)

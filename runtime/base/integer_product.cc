@@ -1,9 +1,11 @@
 #include "base/integer_product.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "base/checked_arithmetic.h"
+#include "base/reshape.h"
 
 namespace qc {
 namespace {
@@ -39,8 +41,15 @@ std::string check_orders(const IntegerProductClaim& claim) {
          ", in which the last axis of a stays the last, that of b one of the last two and that of y the last";
 }
 
-std::string misfit(const char* name, const Operand& operand, const std::string& wanted) {
-  return std::string(name) + " is " + as_text(operand) + ", wanted " + wanted;
+std::string check_shapes(const IntegerProductClaim& claim) {
+  const size_t rank = claim.a_perm->size();
+  std::string wrong = check_reshape("a_shape", claim.a_shape, rank, rank);
+  if (wrong.empty()) wrong = check_reshape("b_shape", claim.b_shape, rank, rank);
+  return wrong.empty() ? check_reshape("y_shape", claim.y_shape, 1, kMaxAxes) : wrong;
+}
+
+std::string misfit(const char* name, const Shape& shape, const std::string& wanted) {
+  return std::string(name) + " is uint8 " + as_text(shape) + ", wanted " + wanted;
 }
 
 // Whether all sizes of the product, and that of the float32 result, are such that nothing overflows.
@@ -89,6 +98,34 @@ MatrixStrides strides_behind(const Shape& y_shape, const Shape& perm) {
   return split(std::move(ordered));
 }
 
+// Fills *product with the shape of the result before its order, or returns why there is none.
+std::string check_axes(const Shape& a, const Shape& b, const ProductCodes& codes, Shape* product) {
+  const size_t rank = codes.a_perm.size();
+  const std::string axes = "uint8 of " + std::to_string(rank) + " axes";
+  if (a.size() != rank) return misfit("a", a, axes);
+  if (b.size() != rank) return misfit("b", b, axes);
+  const Shape left = in_order(a, codes.a_perm), right = in_order(b, codes.b_perm);
+  const int64_t k = left.back();
+  if (k > static_cast<int64_t>(kMaxProductTerms))
+    return misfit("a", a,
+                  "a last axis of at most " + std::to_string(kMaxProductTerms) + ": sums must fit int32");
+  if (right.end()[-2] != k || !std::equal(left.begin(), left.end() - 2, right.begin()))
+    return misfit("b", b,
+                  "axes that are " + as_text(right) +
+                      " in their order to be [..., k, n] for a [..., m, k], which is " + as_text(left) +
+                      ": the same leading axes and k");
+  *product = left;
+  product->back() = right.back();
+  return "";
+}
+
+void fill(const Shape& product, int64_t k, ProductSizes* sizes) {
+  sizes->leading.assign(product.begin(), product.end() - 2);
+  sizes->m = static_cast<size_t>(product.end()[-2]);
+  sizes->n = static_cast<size_t>(product.back());
+  sizes->k = static_cast<size_t>(k);
+}
+
 }  // namespace
 
 size_t offset_of_matrix(const ProductSizes& sizes, const MatrixStrides& strides, size_t matrix) {
@@ -105,40 +142,38 @@ std::string check_integer_product(const IntegerProductClaim& claim, ProductCodes
   if (wrong.empty()) wrong = check_attribute("b_zero_point", claim.b_zero_point, 0, 255);
   if (wrong.empty() && claim.a_bits) wrong = check_attribute("a_bits", claim.a_bits, 1, 8);
   if (wrong.empty()) wrong = check_orders(claim);
+  if (wrong.empty()) wrong = check_shapes(claim);
   if (!wrong.empty()) return wrong;
-  *codes = {static_cast<uint8_t>(*claim.a_zero_point), static_cast<uint8_t>(*claim.b_zero_point),
-            *claim.a_perm, *claim.b_perm, *claim.y_perm};
+  *codes = {static_cast<uint8_t>(*claim.a_zero_point),
+            static_cast<uint8_t>(*claim.b_zero_point),
+            *claim.a_perm,
+            *claim.b_perm,
+            *claim.y_perm,
+            claim.a_shape.value_or(Shape{}),
+            claim.b_shape.value_or(Shape{}),
+            claim.y_shape.value_or(Shape{})};
   return "";
 }
 
 std::string check_product_operands(const Operand& a, const Operand& b, const ProductCodes& codes,
                                    ProductSizes* sizes, Shape* y_shape) {
-  const size_t rank = codes.a_perm.size();
-  const std::string axes = "uint8 of " + std::to_string(rank) + " axes";
-  if (a.type != ElementType::uint8 || a.shape.size() != rank) return misfit("a", a, axes);
-  if (b.type != ElementType::uint8 || b.shape.size() != rank) return misfit("b", b, axes);
-  const Shape left = in_order(a.shape, codes.a_perm), right = in_order(b.shape, codes.b_perm);
-  const int64_t k = left.back();
-  if (k > static_cast<int64_t>(kMaxProductTerms))
-    return misfit("a", a,
-                  "a last axis of at most " + std::to_string(kMaxProductTerms) + ": sums must fit int32");
-  if (right.end()[-2] != k || !std::equal(left.begin(), left.end() - 2, right.begin()))
-    return misfit("b", b,
-                  "axes that are " + as_text(right) +
-                      " in their order to be [..., k, n] for a [..., m, k], which is " + as_text(left) +
-                      ": the same leading axes and k");
-  Shape product = left;
-  product.back() = right.back();
+  Shape a_shape, b_shape, product, y;
+  for (const auto& [name, operand, target, shape] :
+       {std::tuple{"a", &a, &codes.a_shape, &a_shape}, std::tuple{"b", &b, &codes.b_shape, &b_shape}}) {
+    if (operand->type != ElementType::uint8)
+      return std::string(name) + " is " + as_text(*operand) + ", wanted uint8";
+    const std::string wrong = reshape(name, operand->shape, *target, shape);
+    if (!wrong.empty()) return wrong;
+  }
+  const std::string wrong = check_axes(a_shape, b_shape, codes, &product);
+  if (!wrong.empty()) return wrong;
   if (!fits(product, sizes)) return "the output would be " + as_text(product) + ": too large";
-  *y_shape = in_order(product, codes.y_perm);
-  sizes->leading.assign(left.begin(), left.end() - 2);
-  sizes->m = static_cast<size_t>(left.end()[-2]);
-  sizes->n = static_cast<size_t>(right.back());
-  sizes->k = static_cast<size_t>(k);
-  sizes->a = strides_before(a.shape, codes.a_perm);
-  sizes->b = strides_before(b.shape, codes.b_perm);
-  sizes->y = strides_behind(*y_shape, codes.y_perm);
-  return "";
+  y = in_order(product, codes.y_perm);
+  fill(product, a_shape.back(), sizes);
+  sizes->a = strides_before(a_shape, codes.a_perm);
+  sizes->b = strides_before(b_shape, codes.b_perm);
+  sizes->y = strides_behind(y, codes.y_perm);
+  return reshape("y", y, codes.y_shape, y_shape);
 }
 
 }  // namespace qc

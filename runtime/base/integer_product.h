@@ -20,11 +20,13 @@ constexpr size_t kMaxProductTerms = 32768;  // 32768 * 255 * 255 is below 2^31
 struct IntegerProductClaim {
   std::optional<int64_t> a_zero_point, b_zero_point, a_bits;
   std::optional<Shape> a_perm, b_perm, y_perm;
+  std::optional<Shape> a_shape, b_shape, y_shape;
 };
 
 struct ProductCodes {
   uint8_t a_zero_point = 0, b_zero_point = 0;
-  Shape a_perm, b_perm, y_perm;  // orders of the same two or more axes, as the format wants them
+  Shape a_perm, b_perm, y_perm;     // orders of the same two or more axes, as the format wants them
+  Shape a_shape, b_shape, y_shape;  // the axes before the orders, and behind; empty: as they are
 };
 
 // Where the rows and columns of the matrices of one tensor lie, in elements.

@@ -17,6 +17,10 @@ class IntegerGlobalAveragePoolOperator {
   explicit IntegerGlobalAveragePoolOperator(const Node& node) {
     node.check_inputs(kInputs);
     const CodeRange range = node.code_range();
+    const int64_t keepdims = node.attribute("keepdims").value_or(1);
+    if (keepdims < 0 || keepdims > 1)
+      throw Refusal("keepdims is " + std::to_string(keepdims) + ", wanted 0 or 1");
+    keeps_axes_ = keepdims == 1;
     image_ = {0, 0, node.finite_float("scale"), node.finite_float("bias"), range.least, range.most};
     Isa isa;
     refuse_if(choose_isa(&isa));
@@ -26,7 +30,7 @@ class IntegerGlobalAveragePoolOperator {
   void compute(const Call& call) const {
     const Operand x = call.input(0);
     const ImageToAverage image = image_of(x);
-    Shape y_shape(x.shape.size(), 1);
+    Shape y_shape(keeps_axes_ ? x.shape.size() : 2, 1);
     y_shape.front() = x.shape.front();
     y_shape.back() = x.shape.back();
     auto* y = static_cast<uint8_t*>(call.output(y_shape));
@@ -48,6 +52,7 @@ class IntegerGlobalAveragePoolOperator {
   }
 
   ImageToAverage image_;  // without its sizes
+  bool keeps_axes_;
   IntegerAverage kernel_;
 };
 

@@ -161,8 +161,9 @@ IntegerWeightClaim Node::integer_weight_claim() const {
 }
 
 IntegerProductClaim Node::integer_product_claim() const {
-  return {attribute("a_zero_point"), attribute("b_zero_point"), attribute("a_bits"),
-          attribute_array("a_perm"), attribute_array("b_perm"), attribute_array("y_perm")};
+  return {attribute("a_zero_point"),  attribute("b_zero_point"),  attribute("a_bits"),
+          attribute_array("a_perm"),  attribute_array("b_perm"),  attribute_array("y_perm"),
+          attribute_array("a_shape"), attribute_array("b_shape"), attribute_array("y_shape")};
 }
 
 const uint8_t* Node::table(size_t input) const {

@@ -114,7 +114,7 @@ def test_attributes_and_shapes_of_attention():
     assert [node.attributes["k"].as_int() for node in (scores, mixed)] == [4, 10]
     assert mixed.attributes["a_zero_point"].as_int() == 0  # a softmax gives nothing below zero
     assert [value.shape.dims[1:] for value in scores.inputs] == [(3, 10, 4), (3, 4, 10)]
-    for node in (scores, mixed):  # transposes stay before and behind, until FuseTransposes
+    for node in (scores, mixed):  # transposes stay before and behind, until FuseMoves
         assert [tuple(node.attributes[name].as_ints()) for name in ("a_perm", "b_perm", "y_perm")] == [(0, 1, 2, 3)] * 3
     assert scores.outputs[0].name.startswith("div")  # the constant went into its scale
     Verify()(lowered_network("attention"))
@@ -151,6 +151,10 @@ def test_the_kept_outputs_are_near_those_of_the_float_model(name):
         ("b_perm", (0, 1, 3, 3), r"b_perm \[0, 1, 3, 3\] and y_perm .* are no orders of the same axes"),
         ("a_perm", None, "a_perm .* are no orders"),
         ("a_bits", 9, "a_bits is 9"),
+        ("a_shape", None, r"a_shape is \[\], wanted a size of each axis"),
+        ("b_shape", (0, 0, 0), r"b_shape is \[0, 0, 0\], wanted"),
+        ("y_shape", (-1, -1), r"y_shape is \[-1, -1\], wanted"),
+        ("y_shape", (0, -2), r"y_shape is \[0, -2\], wanted"),
         ("scale", np.inf, "scale is inf"),
         ("bias", None, "bias is nan, wanted a finite float"),
         ("y_min", 256, "no codes in order"),

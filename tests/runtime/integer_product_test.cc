@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/checked_arithmetic.h"
+#include "base/reshape.h"
 #include "compute/integer_product.h"
 #include "integer_support.h"
 
@@ -138,8 +140,14 @@ void check_product(Random& random, Isa isa, const Size& size, Flush flush) {
     return static_cast<uint8_t>(uniform(random, 0, 2) == 0 ? 128 : uniform(random, 0, 255));
   };
   const std::vector<Shape> last_stays = {{0, 1, 2}, {1, 0, 2}};
-  product.codes = {zero_point(), zero_point(), any_of(random, last_stays),
-                   any_of(random, {{0, 1, 2}, {1, 0, 2}, {0, 2, 1}, {1, 2, 0}}), any_of(random, last_stays)};
+  product.codes = {zero_point(),
+                   zero_point(),
+                   any_of(random, last_stays),
+                   any_of(random, {{0, 1, 2}, {1, 0, 2}, {0, 2, 1}, {1, 2, 0}}),
+                   any_of(random, last_stays),
+                   {},
+                   {},
+                   {}};
   const ProductSizes sizes = sizes_of(size, product.codes);
   product.is_float = uniform(random, 0, 2) == 0;
   product.scale = uniform(random, 0, 4) == 0 ? 1e30f : 0.0011f;
@@ -173,23 +181,24 @@ std::string refusal_of(const Shape& a, const Shape& b, const Shape& b_perm) {
   for (size_t axis = 0; axis < b_perm.size(); ++axis) as_they_are.push_back(static_cast<int64_t>(axis));
   ++checked;
   return check_product_operands(codes_of_shape(a), codes_of_shape(b),
-                                {0, 0, as_they_are, b_perm, as_they_are}, &sizes, &y_shape);
+                                {0, 0, as_they_are, b_perm, as_they_are, {}, {}, {}}, &sizes, &y_shape);
 }
 
 std::string refusal_of_orders(const Shape& a, const Shape& b, const Shape& y) {
   ProductCodes codes;
   ++checked;
-  return check_integer_product({0, 0, {}, a, b, y}, &codes);
+  return check_integer_product({0, 0, {}, a, b, y, {}, {}, {}}, &codes);
 }
 
 // What heads and positions of attention come as, and where their product goes.
 void check_attention() {
   ProductSizes sizes;
   Shape y_shape;
-  const ProductCodes codes = {0, 0, {0, 2, 1, 3}, {0, 2, 3, 1}, {0, 2, 1, 3}};
-  const Operand query = codes_of_shape({2, 128, 6, 64}), key = codes_of_shape({2, 100, 6, 64});
+  const ProductCodes codes = {
+      0, 0, {0, 2, 1, 3}, {0, 2, 3, 1}, {0, 2, 1, 3}, {0, 0, 6, -1}, {-1, 100, 6, 64}, {0, 0, 600}};
+  const Operand query = codes_of_shape({2, 128, 384}), key = codes_of_shape({2, 100, 384});
   expect(check_product_operands(query, key, codes, &sizes, &y_shape).empty(), "attention was refused");
-  expect(y_shape == Shape{2, 128, 6, 100}, "the product of attention has the shape " + as_text(y_shape));
+  expect(y_shape == Shape{2, 128, 600}, "the product of attention has the shape " + as_text(y_shape));
   expect(sizes.matrices == 12 && sizes.m == 128 && sizes.n == 100 && sizes.k == 64, "sizes of attention");
   expect(offset_of_matrix(sizes, sizes.a, 8) == 128 * 6 * 64 + 2 * 64 && sizes.a.row == 6 * 64,
          "its queries");
@@ -221,6 +230,35 @@ void check_refusals() {
   expect_contains(refusal_of_orders({-1, 1}, {0, 1}, {0, 1}), kWrong);
 }
 
+void check_reshapes() {
+  const struct {
+    Shape from, target, wanted;  // [-9]: refused
+  } cases[] = {
+      {{2, 12}, {}, {2, 12}},          {{2, 12}, {0, 3, 4}, {2, 3, 4}},
+      {{2, 12}, {-1}, {24}},           {{2, 12}, {0, -1, 6}, {2, 2, 6}},
+      {{0, 12}, {0, -1, 4}, {-9}},     {{0, 12}, {-1, 3, 4}, {0, 3, 4}},
+      {{2, 12}, {0, 5, -1}, {-9}},     {{2, 12}, {2, 0, 0}, {-9}},
+      {{2, 12}, {0, 0, 0}, {-9}},      {{2, 12}, {3, 9}, {-9}},
+      {{0}, {int64_t{1} << 30}, {-9}}, {{}, {1, 1}, {1, 1}},
+      {{2, 0}, {0, 0, 7}, {2, 0, 7}},  {{2, 0}, {kMaxSize, kMaxSize, kMaxSize, -1}, {-9}},
+  };
+  for (const auto& [from, target, wanted] : cases) {
+    Shape found;
+    const std::string wrong = reshape("x", from, target, &found);
+    const bool refused = wanted == Shape{-9};
+    expect(refused ? !wrong.empty() : wrong.empty() && found == wanted,
+           as_text(from) + " as " + as_text(target) + ": " + wrong + " " + as_text(found));
+    ++checked;
+  }
+  expect_contains(check_reshape("x", Shape{2, -2}, 2, 2), "x is [2, -2], wanted a size of each axis, 2 to 2");
+  expect_contains(check_reshape("x", Shape{-1, -1}, 2, 2), "one -1");
+  expect_contains(check_reshape("x", Shape{1}, 2, 2), "x is [1]");
+  expect_contains(check_reshape("x", Shape{1, kMaxSize + 1}, 2, 2), "x is");
+  expect(check_reshape("x", Shape{0, -1}, 2, 2).empty() && check_reshape("x", Shape{}, 2, 2).empty() &&
+             check_reshape("x", {}, 2, 2).empty(),
+         "valid axes were refused");
+}
+
 }  // namespace
 
 int main() {
@@ -230,6 +268,7 @@ int main() {
 #include "kernels/row_sums/kernels.inc"
   for (Isa isa : available_isas()) check_products(isa);
   check_attention();
+  check_reshapes();
   check_refusals();
   return result(checked);
 }

@@ -134,8 +134,11 @@ def test_table_equals_numpy(isa, shape):
 @pytest.mark.parametrize(("y_min", "y_max"), RANGES)
 def test_global_average_pool_equals_numpy(isa, shape, y_min, y_max):
     x = codes(np.random.default_rng(shape), *shape)
-    attributes = {"scale": 1.43, "bias": -20.5, "y_min": y_min, "y_max": y_max}
-    wanted = integer_ops.integer_global_average_pool(x, **attributes)
+    for keepdims in (0, 1):
+        attributes = {"scale": 1.43, "bias": -20.5, "y_min": y_min, "y_max": y_max, "keepdims": keepdims}
+        wanted = integer_ops.integer_global_average_pool(x, **attributes)
+        assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
+    del attributes["keepdims"]  # absent: 1
     assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
 
 
@@ -143,7 +146,7 @@ def test_global_average_pool_divides(isa):
     # 1/49 rounded, times 49 times an odd number, is not always that number.
     x = np.zeros((1, 7, 7, 256), np.uint8)
     x[0, 0, 0] = np.arange(256)
-    attributes = {"scale": 24.5, "bias": 0.0, "y_min": 0, "y_max": 255}
+    attributes = {"scale": 24.5, "bias": 0.0, "y_min": 0, "y_max": 255, "keepdims": 1}
     wanted = integer_ops.integer_global_average_pool(x, **attributes)
     assert_codes(model("IntegerGlobalAveragePool", {"x": np.uint8}, **attributes), {"x": x}, wanted)
 
@@ -185,6 +188,7 @@ BROKEN = [
     *((name, {"y_min": 2**32}, "wanted 0 <= y_min") for name in list(OPERATORS)[:2]),
     *((name, {"bias": float("nan")}, "attribute bias is not finite") for name in list(OPERATORS)[:2]),
     ("IntegerGlobalAveragePool", {"scale": float("inf")}, "attribute scale is not finite"),
+    *(("IntegerGlobalAveragePool", {"keepdims": n}, f"keepdims is {n}, wanted 0 or 1") for n in (-1, 2, 2**40)),
     ("IntegerAdd", {"b_scale": float("-inf")}, "attribute b_scale is not finite"),
     ("IntegerAdd", {"a_scale": 1}, "attribute a_scale is missing, wanted a float"),
     ("IntegerAdd", {"y_min": 0.0}, "attribute y_min is missing, wanted an int"),

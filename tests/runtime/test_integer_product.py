@@ -99,6 +99,10 @@ def test_any_order_of_heads_and_positions(isa, b_perm, y_perm, k):
     }
     perms = {"a_perm": a_perm, "b_perm": b_perm, "y_perm": y_perm}
     assert_equal(feeds, a_zero_point=7, b_zero_point=100, **perms, scale=0.003)
+    # The same of one long row each, and as one.
+    flat = {name: array.reshape(2, -1) for name, array in feeds.items()}
+    shapes = {"a_shape": (0, *feeds["a"].shape[1:]), "b_shape": (-1, *feeds["b"].shape[1:]), "y_shape": (-1,)}
+    assert_equal(flat, a_zero_point=7, b_zero_point=100, **perms, **shapes, scale=0.003)
 
 
 @pytest.mark.parametrize("b_transposed", [0, 1])
@@ -144,6 +148,9 @@ BROKEN = [
     ({"b_perm": (0, 2**40)}, "are no orders"),
     ({"y_perm": (0,)}, "are no orders"),
     ({key: tuple(range(9)) for key in orders(2)}, "are no orders"),
+    ({"a_shape": (0,)}, r"a_shape is .0., wanted a size of each axis, 2 to 2"),
+    ({"b_shape": (0, -2)}, r"b_shape is .0, -2."),
+    ({"y_shape": (-1, -1)}, r"y_shape is .-1, -1.. wanted a size of each axis, 1 to 8"),
     ({"a_bits": 0}, "a_bits is 0, wanted an int from 1 to 8"),
     ({"a_bits": 9}, "a_bits is 9"),
     ({"scale": float("nan")}, "attribute scale is not finite"),
