@@ -12,6 +12,7 @@ from qcompile.cli.doctor import doctor
 from qcompile.cli.learn import learn
 from qcompile.cli.report import report
 from qcompile.cli.run import run
+from qcompile.cli.search import search
 from qcompile.cli.verify import verify
 from qcompile.errors import QCompileError
 from qcompile.text import printable_lines
@@ -36,9 +37,9 @@ class Group(click.Group):
 def main() -> None:
     """Learns low-bit networks, compiles them into packed ONNX files, runs and reports them.
 
-    The way of a network: learn -> compile -> verify -> report -> run. Try `qcompile demo`.
+    The way of a network: learn (-> search) -> compile -> verify -> report -> run. Try `qcompile demo`.
     """
 
 
-for command in (demo, learn, compile_command, verify, report, run, bench, doctor):
+for command in (demo, learn, search, compile_command, verify, report, run, bench, doctor):
     main.add_command(command)

@@ -1,17 +1,19 @@
 """`qcompile compile`: an exported model into a packed file."""
 
 import pathlib
+import tempfile
 
 import click
 
-from qcompile.cli.options import EXISTING, TO_FILE, read_inputs
+from qcompile.cli.options import EXISTING, FOLDER, TO_FILE, read_inputs
+from qcompile.extras import require_training
 
 BITS = click.IntRange(1, 8)
 BATCH = 50
 
 
 @click.command("compile")
-@click.argument("exported", type=EXISTING)
+@click.argument("exported", type=click.Path(exists=True, path_type=pathlib.Path))
 @click.option("-o", "--output", type=TO_FILE, required=True, help="Where to write the packed model.")
 @click.option(
     "--functions/--no-functions",
@@ -43,6 +45,8 @@ BATCH = 50
     show_default=True,
     help="With --calibration: least squared error, the whole range, or all but 0.01 % at each end.",
 )
+@click.option("--plan", type=EXISTING, help="EXPORTED is a run of a one-shot recipe: the bits of each of its layers.")
+@click.option("--data-dir", type=FOLDER, help="With --plan: where the data sets lie, as for learn.")
 @click.option("--calibration-cache", type=TO_FILE, help="Keeps what calibration measured, to go on or to use again.")
 @click.pass_context
 def compile_command(
@@ -56,19 +60,27 @@ def compile_command(
     bits: int,
     activation_bits: int,
     calibrate_method: str,
+    plan: pathlib.Path | None,
+    data_dir: pathlib.Path | None,
     calibration_cache: pathlib.Path | None,
 ) -> None:
     """Packs EXPORTED, an ONNX model whose weights are codebook lookups or quantized, into one small file.
 
     A model that is quantized already, with pairs of QuantizeLinear and DequantizeLinear, becomes integers with the
-    codes that it has: no option is needed. With --calibration or --dynamic any float model will do: activations become
+    codes that it has: no option is needed. With --plan EXPORTED is the folder of a one-shot run, whose network is
+    compiled at the bits of the plan. With --calibration or --dynamic any float model will do: activations become
     integers too. What each layer became, and why a layer was left alone, is printed.
     """
+    _refuse_options(context, calibrates=calibration is not None, dynamic=dynamic, bfloat16=bfloat16)
+    if plan is not None or exported.is_dir():
+        _refuse_for_plans(context, exported, plan)
+        assert plan is not None
+        click.echo(_compile_plan(exported, plan, data_dir or pathlib.Path(), output, functions=functions))
+        return
     from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
     from qcompile.compiler import DynamicIntegers, Integers, compile_file
     from qcompile.loading import fixed_batch, load_model
 
-    _refuse_options(context, calibrates=calibration is not None, dynamic=dynamic, bfloat16=bfloat16)
     samples = read_inputs(calibration)
     methods: dict[str, Method] = {"mse": MeanSquareError(), "minmax": MinMax(), "percentile": Percentile()}
     integers: Integers | DynamicIntegers | None = DynamicIntegers(activation_bits, bits) if dynamic else None
@@ -83,6 +95,34 @@ def compile_command(
     click.echo(compile_file(exported, output, functions=functions, integers=integers, bfloat16=bfloat16).as_text())
 
 
+def _compile_plan(
+    run: pathlib.Path, plan: pathlib.Path, data_dir: pathlib.Path, output: pathlib.Path, *, functions: bool
+) -> str:
+    """Compiles the network of ``run`` at the bits of ``plan``; what there is to tell."""
+    require_training("compiling a plan")
+    from qcompile.bit_plan import read_plan
+    from qcompile.compiler import compile_file
+    from qcompile.frontend.one_shot_run import export_plan, open_run
+
+    bits = read_plan(plan.read_text(encoding="utf-8"), str(plan))
+    with tempfile.TemporaryDirectory() as folder:
+        exported = pathlib.Path(folder, "exported.onnx")
+        described = export_plan(open_run(run, data_dir), bits, exported)
+        compiled = compile_file(exported, output, functions=functions)
+    return f"{compiled.as_text()}\ntest error {described['test_error_percent']['learned']:.2f} %"
+
+
+def _refuse_for_plans(context: click.Context, exported: pathlib.Path, plan: pathlib.Path | None) -> None:
+    """Raises UsageError unless there are a run and a plan, and nothing that is for other models."""
+    if plan is None:
+        raise click.UsageError(f"{exported} is a folder: give its exported.onnx, or --plan for a one-shot run")
+    if not exported.is_dir():
+        raise click.UsageError(f"--plan is for the folder of a one-shot run, {exported} is a file")
+    for name in ("calibration", "dynamic", "bfloat16"):
+        if context.params[name]:
+            raise click.UsageError(f"--{name} is for models that are not quantized, a plan's network is")
+
+
 def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool, bfloat16: bool) -> None:
     """Raises UsageError for an option that would do nothing."""
     if calibrates and dynamic:
@@ -91,6 +131,8 @@ def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool, 
         raise click.UsageError(
             "--bfloat16 is for layers whose activations stay floats: not with --calibration, --dynamic"
         )
+    if context.params["data_dir"] is not None and context.params["plan"] is None:
+        raise click.UsageError("--data-dir needs --plan")
     needs = {"calibrate_method": "--calibration", "calibration_cache": "--calibration"} if not calibrates else {}
     if not calibrates and not dynamic:
         needs |= dict.fromkeys(("bits", "activation_bits"), "--calibration or --dynamic")
