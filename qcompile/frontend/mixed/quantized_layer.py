@@ -33,8 +33,6 @@ class QuantizedLayer(nn.Module):
     the activations are 1 until ``initialize_steps`` has seen a batch. ``bits`` are the largest candidates at first.
     """
 
-    signed: torch.Tensor  # [] bool: whether activations go below zero
-
     def __init__(
         self, layer: nn.Conv1d | nn.Conv2d | nn.Linear, candidates: Candidates, *, steps_per: StepsPer = "layer"
     ) -> None:
@@ -50,7 +48,7 @@ class QuantizedLayer(nn.Module):
         self.activation_steps = nn.ParameterDict(
             {str(bits): nn.Parameter(torch.tensor(1.0)) for bits in candidates.activation}
         )
-        self.register_buffer("signed", torch.tensor(False))
+        self.signed = False  # whether the numbers go below zero: part of the saved state
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """What the layer gives for the rounded ``x`` and the rounded weight."""
@@ -85,13 +83,21 @@ class QuantizedLayer(nn.Module):
         """The codes that activations of ``bits`` have."""
         return signed_codes(bits) if self.signed else unsigned_codes(bits)
 
+    def get_extra_state(self) -> torch.Tensor:
+        """What else ``state_dict`` saves: whether the numbers are signed, [] bool."""
+        return torch.tensor(self.signed)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Puts back what ``get_extra_state`` gave."""
+        self.signed = bool(state)
+
     def initialize_steps(self, x: torch.Tensor) -> None:
         """Sets the activation steps in place to those with the least squared error on ``x``, a batch of inputs.
 
         The activations are signed from now on if ``x`` has a number below zero, else unsigned.
         """
         with torch.no_grad():
-            self.signed.fill_(bool((x < 0).any()))
+            self.signed = bool((x < 0).any())
             for bits in self.candidates.activation:
                 step = least_squares_step(x.reshape(1, -1), self.activation_codes(bits))
                 self.activation_steps[str(bits)].copy_(step[0])

@@ -79,4 +79,4 @@ class _FakeQuantize(torch.autograd.Function):
 
 
 def _divide(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    return x.to(torch.promote_types(x.dtype, step.dtype)) / step
+    return (x.to(step.dtype) if x.dtype.itemsize < step.dtype.itemsize else x) / step

@@ -70,7 +70,11 @@ class Supernet(nn.Module):
         }
 
     def steps(self) -> list[nn.Parameter]:
-        """All learned steps, of layers and streams."""
+        """All learned steps, of layers and streams.
+
+        They want an optimizer that moves each in proportion to its size. At a rate that suits the weights, gradients
+        of few bits, which are large, throw the last layer's step of 8 bits across zero in some twenty iterations.
+        """
         quantizers = (*self.layers.values(), *self.streams.values())
         own = {id(value) for layer in self.layers.values() for value in (layer.weight, layer.bias)}
         return [value for quantizer in quantizers for value in quantizer.parameters() if id(value) not in own]
@@ -128,7 +132,8 @@ def initialize_steps(supernet: Supernet, images: torch.Tensor) -> None:
 def recalibrate(supernet: Supernet, batches: Iterable[torch.Tensor]) -> None:
     """Sets the batch statistics in place to those of the chosen plan, averaged over ``batches`` of training images.
 
-    Every plan needs its own: accuracy with those of another means nothing. Raises ValueError if there are no batches.
+    Every plan needs its own: accuracy with those of another means nothing. The images should be augmented as in
+    training (decision 0010). Raises ValueError if there are no batches.
     """
     recompute_batch_statistics(supernet, batches)
 

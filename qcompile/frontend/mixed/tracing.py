@@ -59,8 +59,9 @@ def _trace(network: nn.Module) -> GraphModule:
     try:
         graph = Tracer().trace(network)
     except Exception as error:  # tracing runs the network's own code, which may raise anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise QCompileError(
-            f"mixed precision: torch.fx cannot trace {type(network).__name__}: {str(error).splitlines()[0]}. "
+            f"mixed precision: torch.fx cannot trace {type(network).__name__}: {reason}. "
             "Its forward must not branch on what its tensors hold."
         ) from error
     traced = GraphModule(network, graph)
