@@ -10,7 +10,8 @@ import torch
 from qcompile.frontend.mixed.supernet import Supernet
 from qcompile.frontend.ranges import check_range
 
-_PEAK = "peak"
+_PEAK, _CHANGE = "peak", "change"  # our own entries of a parameter group
+_LOWEST_RATE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,18 @@ class SupernetOptimization:
     ``learning_rate`` and, for the learned steps, ``step_learning_rate`` are the highest: both rise in a line over
     ``warm_up``, a part of the run, and fall to ``final_share`` of themselves at its end, as a cosine. Gradients whose
     norm over all parameters is above ``gradient_norm`` are scaled down to it. The rest is as in ``Optimization``.
+
+    A step's gradient is cut to what would change the step by ``step_change`` of itself, before momentum adds up. A few
+    clipped weights give an 8-bit step, far smaller than a 2-bit one, gradients that throw it below zero within a few
+    updates, and the network is lost. At up to (1 - momentum)^2 / 4 a step that is always pushed down nears zero and
+    does not cross it, as a critically damped spring.
     """
 
     learning_rate: float = 0.04
     step_learning_rate: float = 0.01
     warm_up: float = 1 / 30
     final_share: float = 0.0
+    step_change: float = 0.002
     gradient_norm: float = math.inf
     batch_size: int = 128
     momentum: float = 0.9
@@ -40,6 +47,7 @@ class SupernetOptimization:
             ("step_learning_rate", 0.0, 100.0),
             ("warm_up", 0.0, 1.0),
             ("final_share", 0.0, 1.0),
+            ("step_change", 1e-9, math.inf),
             ("gradient_norm", 1e-9, math.inf),
             ("batch_size", 1, 1_000_000),
             ("momentum", 1e-9, 0.999999),
@@ -58,7 +66,7 @@ def make_supernet_optimizer(supernet: Supernet, settings: SupernetOptimization) 
     groups = [
         {"params": [each for each in others if each.dim() >= 2], _PEAK: rate, "weight_decay": settings.weight_decay},
         {"params": [each for each in others if each.dim() < 2], _PEAK: rate, "weight_decay": 0.0},
-        {"params": steps, _PEAK: step_rate, "weight_decay": 0.0},
+        {"params": steps, _PEAK: step_rate, "weight_decay": 0.0, _CHANGE: settings.step_change},
     ]
     return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, nesterov=True)
 
@@ -68,6 +76,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, settings: SupernetOptimi
     share = learning_rate_share(settings, progress)
     for group in optimizer.param_groups:
         group["lr"] = group[_PEAK] * share
+
+
+def limit_step_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Cuts the gradients of steps, in place, to what ``step_change`` allows at the highest learning rate."""
+    for group in optimizer.param_groups:
+        share = group.get(_CHANGE, math.inf) / max(group[_PEAK], _LOWEST_RATE)
+        stepped = [each for each in group["params"] if each.grad is not None] if math.isfinite(share) else []
+        for step in stepped:
+            bound = step.detach().abs() * share
+            step.grad.clamp_(-bound, bound)
 
 
 def learning_rate_share(settings: SupernetOptimization, progress: float) -> float:

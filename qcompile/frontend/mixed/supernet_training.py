@@ -144,8 +144,8 @@ def _train_batch(
 def _decide(training: SupernetTraining, now: Span, drawing: torch.Generator, team: Team) -> Decision:
     """The decision that holds, after a new one where one is due: the first process takes it, the others follow."""
     scheduler, supernet, last = training.settings.scheduler, training.supernet, training.decision
+    own = draw_generator(drawing)  # whether it is used or not: so that runs with other schedulers draw alike
     if last is None or scheduler.decisions(now.end) > scheduler.decisions(now.start):
-        own = draw_generator(drawing)
         decided = team.on_first(lambda: scheduler.decide(supernet, now.end, own, last))
         training.decision = decided
         return decided

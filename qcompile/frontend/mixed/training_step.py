@@ -17,7 +17,7 @@ from qcompile.frontend.mixed.candidates import Candidates
 from qcompile.frontend.mixed.distortion import Mitigation, captured_outputs, distortion
 from qcompile.frontend.mixed.step_losses import StepLosses, no_losses
 from qcompile.frontend.mixed.supernet import Supernet
-from qcompile.frontend.mixed.supernet_optimizer import SupernetOptimization
+from qcompile.frontend.mixed.supernet_optimizer import SupernetOptimization, limit_step_gradients
 from qcompile.frontend.ranges import check_range
 
 
@@ -80,7 +80,7 @@ def train_step(
     settings: SupernetOptimization,
     team: Team = ALONE,
 ) -> StepLosses:
-    """Trains ``supernet`` on a batch: gradients of all passes, summed, clipped, one step of ``optimizer``.
+    """Trains ``supernet`` on a batch: gradients of all passes, summed, limited, one step of ``optimizer``.
 
     ``images`` float32 [batch, ...] and ``labels`` int64 [batch] are the whole batch; the processes of ``team`` share
     it, and must give the same ``step``. Leaves the bits of the last pass chosen. Gives the losses over this process's
@@ -92,6 +92,7 @@ def train_step(
         losses = losses.plus(_Part(supernet, step, some, wanted, share, settings.bfloat16).run(), share)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     team.add_up([parameter.grad for parameter in parameters if parameter.grad is not None])
+    limit_step_gradients(optimizer)
     if math.isfinite(settings.gradient_norm):
         nn.utils.clip_grad_norm_(parameters, settings.gradient_norm)
     optimizer.step()

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from qcompile.errors import RecipeError
 from qcompile.frontend.mixed.supernet_optimizer import (
     SupernetOptimization,
     learning_rate_share,
+    limit_step_gradients,
     make_supernet_optimizer,
     restore_momentum,
     save_momentum,
@@ -89,3 +92,46 @@ def test_settings_out_of_range_are_refused(values):
     (name,) = values
     with pytest.raises(RecipeError, match=f"{name} is {values[name]}, wanted"):
         SupernetOptimization(**values)
+
+
+@pytest.mark.parametrize("step_learning_rate", [0.01, 1.0])
+def test_a_steps_gradient_is_cut_to_what_changes_it_by_a_part_of_itself(step_learning_rate, make_supernet):
+    supernet = make_supernet()
+    settings = SupernetOptimization(0.5, step_learning_rate, step_change=0.125)
+    optimizer = make_supernet_optimizer(supernet, settings)
+    give_gradients(supernet, -1e6)
+    small, unused = supernet.layers["4"].weight_steps["8"], supernet.layers["4"].weight_steps["2"]
+    small.grad.fill_(1e-9)
+    unused.grad = None
+    limit_step_gradients(optimizer)
+    assert supernet.layers["4"].weight.grad.eq(-1e6).all(), "weights are not steps"
+    assert small.grad.item() == torch.tensor(1e-9).item()
+    assert unused.grad is None
+    for step in supernet.steps():
+        if step is not small and step is not unused:
+            # A product and a quotient of float32.
+            assert -step.grad.item() * step_learning_rate == pytest.approx(0.125 * step.item(), rel=2**-22)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_step_that_is_always_pushed_down_nears_zero_and_does_not_cross_it(sign, make_supernet):
+    settings = SupernetOptimization(step_learning_rate=0.05, step_change=0.0025, momentum=0.9, warm_up=0.0)
+    supernet = make_supernet()
+    optimizer = make_supernet_optimizer(supernet, settings)
+    set_learning_rate(optimizer, settings, 0.0)
+    begun = [step.item() for step in supernet.steps()]
+    for _ in range(300):
+        give_gradients(supernet, sign * 1e3)
+        limit_step_gradients(optimizer)
+        optimizer.step()
+        assert all(step.item() > 0 for step in supernet.steps())
+    for step, before in zip(supernet.steps(), begun, strict=True):
+        assert step.item() < 0.01 * before if sign > 0 else step.item() > 100 * before
+
+
+def test_gradients_of_steps_are_not_cut_where_the_limit_is_infinite(make_supernet):
+    supernet = make_supernet()
+    optimizer = make_supernet_optimizer(supernet, SupernetOptimization(step_change=math.inf))
+    give_gradients(supernet, 1e6)
+    limit_step_gradients(optimizer)
+    assert all(step.grad.eq(1e6).all() for step in supernet.steps())

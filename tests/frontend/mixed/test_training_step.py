@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -15,7 +17,7 @@ def plans_of(supernet, count=2):
 
 
 def step(supernet, samples, passes, *, plans=None, criterion=None, bfloat16=False, **options):
-    settings = SupernetOptimization(learning_rate=0.1, bfloat16=bfloat16, **options)
+    settings = SupernetOptimization(learning_rate=0.1, step_change=math.inf, bfloat16=bfloat16, **options)
     optimizer = make_supernet_optimizer(supernet, settings)
     chosen = plans_of(supernet, passes.random) if plans is None else plans
     more = {} if criterion is None else {"criterion": criterion}
