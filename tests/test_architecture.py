@@ -58,7 +58,7 @@ ALLOWED = {
     "cifar": {"errors"},
     "datasets": {"cifar", "errors", "idx"},
     "models": {"errors"},
-    "frontend": BASE | {"__init__", "bit_plan", "datasets", "models"},
+    "frontend": BASE | {"__init__", "bit_plan", "datasets", "models", "search"},
     "passes": BASE | {"bfloat16_ops", "calibration", "functions", "integer_product", "row_ops"},
     "loading": {"errors"},
     "compile_result": {"integer_ops", "integer_product", "passes", "text"},

@@ -5,7 +5,7 @@ import tempfile
 
 import click
 
-from qcompile.cli.options import EXISTING, FOLDER, TO_FILE, read_inputs
+from qcompile.cli.options import EXISTING, FOLDER, TO_FILE, read_inputs, read_text
 from qcompile.extras import require_training
 
 BITS = click.IntRange(1, 8)
@@ -104,7 +104,7 @@ def _compile_plan(
     from qcompile.compiler import compile_file
     from qcompile.frontend.one_shot_run import export_plan, open_run
 
-    bits = read_plan(plan.read_text(encoding="utf-8"), str(plan))
+    bits = read_plan(read_text(plan), str(plan))
     with tempfile.TemporaryDirectory() as folder:
         exported = pathlib.Path(folder, "exported.onnx")
         described = export_plan(open_run(run, data_dir), bits, exported)

@@ -76,3 +76,11 @@ def read_inputs(path: pathlib.Path | None) -> dict[str, npt.NDArray[Any]] | None
             return {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not an .npz of plain arrays: {error}") from error
+
+
+def read_text(path: pathlib.Path) -> str:
+    """The text of a file. Raises DataError if it cannot be read or is no UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: no readable text ({error})") from error

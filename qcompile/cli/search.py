@@ -1,17 +1,18 @@
 """``qcompile search``: which bits each layer of a trained supernet should have, without training."""
 
 import dataclasses
+import json
 import pathlib
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qcompile.cli.options import EXISTING, FOLDER, json_option
+from qcompile.cli.options import EXISTING, FOLDER, json_option, read_text
 from qcompile.errors import QCompileError
 from qcompile.extras import require_training
 from qcompile.files import write_atomically
-from qcompile.json_text import to_json
 
 if TYPE_CHECKING:
     from qcompile.search import Budget, SearchResult
@@ -63,7 +64,7 @@ def search(
     from qcompile.search import budget, read_latencies
 
     wanted = [budget(text) for text in budgets]
-    table = None if latencies is None else read_latencies(latencies.read_text(encoding="utf-8"), str(latencies))
+    table = None if latencies is None else read_latencies(read_text(latencies), str(latencies))
     opened, start = open_run(run, data_dir), time.perf_counter()
     found = search_plans(
         opened, wanted, _search(method, evaluations), images=images, latencies=table, on_evaluation=_tell
@@ -73,16 +74,17 @@ def search(
         _row(limits, each, _write(output, limits, each, method, images))
         for limits, each in zip(wanted, found, strict=True)
     ]
-    click.echo(err=True)
+    if sys.stderr.isatty():
+        click.echo(err=True)
     if as_json:
-        click.echo(to_json({"plans": rows, "seconds": seconds}))
+        click.echo(json.dumps({"plans": rows, "seconds": seconds}, indent=2))
         return
     for row in rows:
         click.echo(_line(row))
 
 
 def _search(method: str, evaluations: int) -> "Search":
-    from qcompile.search import allocation_search, greedy_search, measure_deltas_apart, random_search
+    from qcompile.search import allocation_search, measure_deltas_apart, random_search, search_from_starts
 
     match method:
         case "allocation":
@@ -91,11 +93,12 @@ def _search(method: str, evaluations: int) -> "Search":
             )
         case "random":
             return lambda space, scores, limits: random_search(space, scores, limits, evaluations=evaluations)
-    return lambda space, scores, limits: greedy_search(space, scores, limits, evaluations=evaluations)
+    return lambda space, scores, limits: search_from_starts(space, scores, limits, evaluations=evaluations)
 
 
 def _tell(count: int) -> None:
-    click.echo(f"\rscored {count} plans", nl=False, err=True)
+    if sys.stderr.isatty():
+        click.echo(f"\rscored {count} plans", nl=False, err=True)
 
 
 def _write(folder: pathlib.Path, limits: "Budget", found: "SearchResult", method: str, images: int) -> pathlib.Path:

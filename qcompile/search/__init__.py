@@ -11,6 +11,7 @@ from qcompile.search.rank import kendall_tau
 from qcompile.search.result import BudgetError, SearchResult, Step
 from qcompile.search.scoring import Score, Scores
 from qcompile.search.space import SearchSpace
+from qcompile.search.starts import largest_uniform, search_from_starts, uniform_plan
 
 __all__ = [
     "Budget",
@@ -31,6 +32,7 @@ __all__ = [
     "budget",
     "greedy_search",
     "kendall_tau",
+    "largest_uniform",
     "latency_ms",
     "measure_deltas",
     "measure_deltas_apart",
@@ -39,6 +41,8 @@ __all__ = [
     "random_plan",
     "random_search",
     "read_latencies",
+    "search_from_starts",
     "search_front",
+    "uniform_plan",
     "write_latencies",
 ]
