@@ -327,7 +327,7 @@ class FullDisk:
 @pytest.fixture
 def patch_disk(monkeypatch):
     def patch(disk):
-        for module in ("checkpoints", "run_folder", "export"):
+        for module in ("checkpoints", "run_folder", "export_graph"):
             monkeypatch.setattr(f"qcompile.frontend.{module}.write_atomically", disk.write)
         return disk
 
