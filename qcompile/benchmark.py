@@ -195,7 +195,7 @@ def _layers_table(layers: Sequence[LayerTime]) -> rich.table.Table:
         table.add_row(
             rich.markup.escape(printable(layer.operator)),
             rich.markup.escape(printable(layer.name)[:NAME_LENGTH]),
-            f"{layer.time_us:,.0f} us" if alone else "fused or folded",
+            f"{layer.time_us:,.1f} us" if alone else "fused or folded",
             f"{layer.share:.1%}" if alone else "-",
             "-" if layer.multiply_adds is None else f"{layer.multiply_adds:,}",
             "-" if layer.giga_operations is None else f"{layer.giga_operations:,.1f}",

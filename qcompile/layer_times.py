@@ -21,7 +21,7 @@ from qcompile.kernel_choice import kernels_of
 from qcompile.loading import load_model
 from qcompile.multiply_adds import multiply_adds
 
-WARM_RUNS = 3  # left out of the medians
+WARM_RUNS = 3  # left out of the times
 MIN_RUNS, MAX_RUNS = 7, 500  # a profile keeps every event of every run
 SUFFIX = "_kernel_time"
 STOCK = "onnxruntime"
@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class LayerTime:
-    """One node as it ran. ``time_us`` is the median over runs, in whole microseconds as the profile has them.
+    """One node as it ran. ``time_us`` is the mean of the middle half of its runs, which are whole microseconds.
 
     It is None for a node of the file that did not run by itself: onnxruntime folded it or fused it into another.
     ``share`` is the part of the time of all, 0 to 1; ``giga_operations`` a second, two for each of ``multiply_adds``.
@@ -76,9 +76,9 @@ def layers_of(
     runs: dict[tuple[str, str], list[Event]] = {}
     for event in _outermost(events):
         runs.setdefault((event["name"], event["args"].get("node_index", "")), []).append(event)
-    medians = {key: _median_us(own) for key, own in runs.items()}
-    total = sum(medians.values())
-    layers = [_layer(own[-1], medians[key], total, nodes, kernels) for key, own in runs.items()]
+    times = {key: _typical_us(own) for key, own in runs.items()}
+    total = sum(times.values())
+    layers = [_layer(own[-1], times[key], total, nodes, kernels) for key, own in runs.items()]
     ran = {number for name, _ in runs for number in _numbers(name)}
     alone = [node for number, node in enumerate(nodes) if number not in ran]
     return (*layers, *(LayerTime(node.op_type, node.name, None, 0.0, None, None, None) for node in alone))
@@ -123,8 +123,11 @@ def _outermost(events: Iterable[Event]) -> list[Event]:
     return kept
 
 
-def _median_us(events: Sequence[Event]) -> float:
-    return float(statistics.median(event["dur"] for event in events[WARM_RUNS:] or events))
+def _typical_us(events: Sequence[Event]) -> float:
+    """As robust as the median, but finer than the whole microseconds of a profile: its runs fall on both sides."""
+    durations = sorted(event["dur"] for event in events[WARM_RUNS:] or events)
+    left_out = len(durations) // 4
+    return statistics.fmean(durations[left_out : len(durations) - left_out])
 
 
 def _numbers(name: str) -> list[int]:

@@ -53,6 +53,7 @@ ALLOWED = {
         "sparse_ops",
     },
     "bit_plan": {"errors"},
+    "latency_table": {"bit_plan", "layer_times", "loading", "ops", "runtime", "search"},
     "search": {"bit_plan", "errors", "tiles"},
     "idx": {"errors"},
     "cifar": {"errors"},

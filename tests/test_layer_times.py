@@ -17,7 +17,7 @@ def event(name, ts, dur, operator="Relu", shapes=((1,), (1,))):
     return {"cat": "Node", "name": f"{name}_kernel_time", "ts": ts, "dur": dur, "args": arguments}
 
 
-def test_medians_leave_out_the_warm_up_and_shares_are_of_them():
+def test_times_leave_out_the_warm_up_and_shares_are_of_them():
     nodes = [
         helper.make_node("Relu", ["a"], ["b"], name="first"),
         helper.make_node("Relu", ["b"], ["c"], name="second"),
@@ -30,6 +30,13 @@ def test_medians_leave_out_the_warm_up_and_shares_are_of_them():
     assert (first.name, first.operator, first.time_us) == ("first", "Relu", 30)
     assert second.time_us == 10 + WARM_RUNS + 1
     assert first.share + second.share == pytest.approx(1)
+
+
+def test_a_time_is_the_mean_of_the_middle_half_of_the_runs():
+    durations = [*[500] * WARM_RUNS, 1, 8, 8, 9, 9, 900, 7, 9]
+    events = [event("[0]", 10_000 * run, duration) for run, duration in enumerate(durations)]
+    [layer] = layers_of(events, [helper.make_node("Relu", ["a"], ["b"])], {})
+    assert layer.time_us == (8 + 8 + 9 + 9) / 4
 
 
 def test_what_runs_inside_another_node_counts_once():

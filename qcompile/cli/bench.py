@@ -5,11 +5,12 @@ import sys
 
 import click
 
+from qcompile.cli.latencies import write_table
 from qcompile.cli.options import (
+    TO_FILE,
     against_option,
     inputs_option,
     json_option,
-    packed_argument,
     read_inputs,
     read_shapes,
     threads_option,
@@ -17,7 +18,7 @@ from qcompile.cli.options import (
 
 
 @click.command()
-@packed_argument()
+@click.argument("packed", type=click.Path(exists=True, path_type=pathlib.Path))
 @against_option()
 @inputs_option()
 @click.option(
@@ -36,6 +37,11 @@ from qcompile.cli.options import (
     help="How long each is timed, all rounds together.",
 )
 @click.option("--layers", is_flag=True, help="Print the time of each node of PACKED, too.")
+@click.option(
+    "--table",
+    type=TO_FILE,
+    help="PACKED is the folder of a one-shot run: write the times of its layers at every pair of bits, for search.",
+)
 @json_option()
 def bench(
     packed: pathlib.Path,
@@ -47,15 +53,23 @@ def bench(
     rounds: int,
     seconds: float,
     layers: bool,
+    table: pathlib.Path | None,
     as_json: bool,
 ) -> None:
     """Times PACKED with our kernels and on stock onnxruntime, interleaved with the float model.
 
     Medians over rounds; speed-ups are medians of the ratios within a round. Without --inputs they are random. The times
-    of --layers are from onnxruntime's profile, medians over runs in whole microseconds; profiling slows runs a little.
+    of --layers are from onnxruntime's profile, the middle half of the runs; profiling slows runs a little.
     """
     if inputs is not None and (batch is not None or shapes):
         raise click.UsageError("--inputs has shapes of its own: leave out --batch and --shape")
+    if table is not None or packed.is_dir():
+        if table is None or not packed.is_dir():
+            raise click.UsageError("--table is for the folder of a one-shot run, and a folder has nothing else to time")
+        if against or inputs or batch or shapes or layers or as_json:
+            raise click.UsageError("--table takes --threads and --seconds only")
+        click.echo(write_table(packed, table, threads=threads, seconds=seconds, say=_say))
+        return
     from qcompile.benchmark import bench_file
 
     result = bench_file(

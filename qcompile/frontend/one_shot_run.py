@@ -7,18 +7,19 @@ from typing import Any
 
 import torch
 
-from qcompile.bit_plan import BitPlan
+from qcompile.bit_plan import BitPlan, LayerBits
 from qcompile.errors import DataError, QCompileError
 from qcompile.frontend.checkpoints import read_tensors
+from qcompile.frontend.mixed.candidates import select_candidates
 from qcompile.frontend.mixed.export_plan import export_supernet
 from qcompile.frontend.mixed.layer_costs import layer_costs
 from qcompile.frontend.mixed.plan_score import PlanScore
-from qcompile.frontend.mixed.supernet import Supernet
+from qcompile.frontend.mixed.supernet import Supernet, build_supernet
 from qcompile.frontend.one_shot_recipe import OneShotRecipe
 from qcompile.frontend.plan import SCHEMA_VERSION
 from qcompile.frontend.recipe_file import load_recipe
 from qcompile.frontend.run.data import load_samples
-from qcompile.frontend.run.one_shot import SUPERNET, make_supernet, split, use_plan
+from qcompile.frontend.run.one_shot import SUPERNET, split, use_plan
 from qcompile.frontend.tables import as_table
 from qcompile.frontend.training import Samples, evaluate
 from qcompile.models import build_network
@@ -43,17 +44,45 @@ def open_run(folder: Path, data_dir: Path) -> OneShotRun:
     Raises QCompileError if ``folder`` holds no finished one-shot run, DataError if a file is damaged or the data is not
     there.
     """
-    recipe = _read_recipe(folder)
+    recipe, supernet = load_supernet(folder)
     data = load_samples(recipe, data_dir)
     trained_on, held_out = split(data.train, recipe)
+    return OneShotRun(recipe, supernet, trained_on, held_out, data.test)
+
+
+def load_supernet(folder: Path) -> tuple[OneShotRecipe, Supernet]:
+    """The recipe and the trained supernet of the run in ``folder``. Raises as ``open_run`` does."""
+    recipe = _read_recipe(folder)
     torch.set_num_threads(recipe.threads)
-    supernet = make_supernet(build_network(recipe.network), recipe, trained_on)
+    network = build_network(recipe.network)
+    images = torch.rand(2, *network.input_shape, generator=torch.Generator().manual_seed(0))  # the saved steps count
+    supernet = build_supernet(
+        network, select_candidates(network, recipe.layers), images, images, steps_per=recipe.steps_per
+    )
     tensors = read_tensors(folder / SUPERNET)
     try:
         supernet.load_state_dict(tensors)
     except RuntimeError as error:
         raise DataError(f"{folder / SUPERNET}: does not fit network {recipe.network} ({error})") from error
-    return OneShotRun(recipe, supernet, trained_on, held_out, data.test)
+    return recipe, supernet
+
+
+def input_shape(recipe: OneShotRecipe) -> tuple[int, int, int]:
+    """Channels, height and width of an image for the network of ``recipe``."""
+    return build_network(recipe.network).input_shape
+
+
+def uniform_pairs(supernet: Supernet) -> list[dict[str, LayerBits]]:
+    """A plan for each pair of a weight width and an activation width: all layers have it, or the nearest they can."""
+    all_candidates = supernet.candidates.values()
+    weights = sorted({bits for candidates in all_candidates for bits in candidates.weight})
+    activations = sorted({bits for candidates in all_candidates for bits in candidates.activation})
+    plans = [
+        {name: LayerBits(by_weight[name].weight, by_activation[name].activation) for name in supernet.candidates}
+        for by_weight in map(supernet.uniform, weights)
+        for by_activation in map(supernet.uniform, activations)
+    ]
+    return list({tuple(plan.items()): plan for plan in plans}.values())
 
 
 def search_plans(
@@ -99,6 +128,15 @@ def export_plan(run: OneShotRun, plan: BitPlan, path: Path) -> dict[str, Any]:
     }
     export_supernet(run.supernet, run.trained_on.images[:2].contiguous(), path, plan=described)
     return described
+
+
+def export_for_timing(supernet: Supernet, plan: BitPlan, shape: tuple[int, ...], path: Path) -> None:
+    """Writes the network at the bits of ``plan``, for images of ``shape``, to ``path``: its time is right.
+
+    Its batch statistics are not those of the plan, so its accuracy is not. Raises DataError as ``export_plan`` does.
+    """
+    supernet.choose(plan)
+    export_supernet(supernet, torch.zeros(2, *shape), path)
 
 
 def _read_recipe(folder: Path) -> OneShotRecipe:

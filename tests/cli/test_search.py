@@ -120,3 +120,26 @@ def test_without_torch_it_says_what_to_install(tmp_path, monkeypatch):
     result = invoke("search", tmp_path, "--budget", "bits=3", "-o", tmp_path)
     assert result.exit_code == 1
     assert "searching needs torch, missing here: pip install 'qcompile[train]'" in result.output
+
+
+def test_measured_times_bound_a_plan(run, tmp_path):
+    pytest.importorskip("onnxruntime")
+    result = invoke("bench", run, "--table", tmp_path / "table.json", "--seconds", 0.01)
+    assert result.exit_code == 0, result.output
+    layers = json.loads((tmp_path / "table.json").read_text())["layers"]
+    assert [len(layers[name]) for name in ("conv1", "conv2", "fc1", "fc2")] == [1, 36, 36, 1]
+    arguments = ["--latencies", tmp_path / "table.json", "--images", 50, "--evaluations", 20]
+    result = invoke("search", run, "--budget", "latency=1s", "-o", tmp_path / "plans", *arguments)
+    assert result.exit_code == 0, result.output
+    [plan] = (tmp_path / "plans").iterdir()
+    assert 0 < json.loads(plan.read_text())["notes"]["costs"]["nanoseconds"] < 1e9
+
+
+def test_a_table_is_of_a_run_only(run, tmp_path):
+    for arguments in (["bench", run], ["bench", run / "reference.onnx", "--table", tmp_path / "t.json"]):
+        result = invoke(*arguments)
+        assert result.exit_code == 2
+        assert "--table is for the folder of a one-shot run" in result.output
+    result = invoke("bench", run, "--table", tmp_path / "t.json", "--layers")
+    assert result.exit_code == 2
+    assert "--table takes --threads and --seconds only" in result.output
