@@ -4,7 +4,7 @@
     python bench/lc.py lenet5 --data-dir DATA --runs RUNS [--old-python PYTHON]
     python bench/lc.py widths --data-dir DATA --runs RUNS [--old-python PYTHON]
     python bench/lc.py superresolution --data-dir DATA [--old-python PYTHON]
-    python bench/lc.py resnet20 --data-dir DATA --runs RUNS --reference FILE [--seeds 1,2,3]
+    python bench/lc.py resnet20 --data-dir DATA --runs RUNS --reference FILE [--seeds 1,2,3] [--recipes NAME,NAME]
 
 RUNS keeps the run folders; finished and interrupted ones are taken up. --set KEY=VALUE changes every recipe. PYTHON
 is that of an environment with the oldest supported onnxruntime; FILE holds the trained float ResNet-20.
@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"))
     parser.add_argument("--reference", type=pathlib.Path)
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[1])
+    parser.add_argument("--recipes", type=lambda text: text.split(","), default=list(resnet20_table.RECIPES))
     parser.add_argument("--old-python", type=pathlib.Path)
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE")
     arguments = parser.parse_args()
@@ -74,6 +75,8 @@ def shown(arguments: argparse.Namespace) -> list[str]:
         options += ["--reference", "FILE"]
     if arguments.seeds != [1]:
         options += ["--seeds", ",".join(map(str, arguments.seeds))]
+    if arguments.recipes != list(resnet20_table.RECIPES):
+        options += ["--recipes", ",".join(arguments.recipes)]
     options += [part for override in arguments.overrides for part in ("--set", override)]
     return options + (["--old-python", "PYTHON"] if arguments.old_python else [])
 

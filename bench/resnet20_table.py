@@ -30,6 +30,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             images=CHECKED_IMAGES,
         )
         for recipe in RECIPES
+        if recipe in arguments.recipes
         for seed in arguments.seeds
     ]
 
