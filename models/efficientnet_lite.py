@@ -22,6 +22,8 @@ class EfficientNetLite0(Network):
     """16 inverted residual blocks with 3x3 and 5x5 kernels between a 3x3 and a 1x1 convolution."""
 
     input_shape = (3, 224, 224)
+    classes = 1000
+    resampling = "bicubic"
 
     def __init__(self) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ def test_each_image_needs_a_label(tmp_path):
 
 
 def test_an_unknown_name_lists_the_names(tmp_path):
-    with pytest.raises(RecipeError, match=r'"cifar"; there are cifar10, digits, mnist'):
+    with pytest.raises(RecipeError, match=r'"cifar"; there are cifar10, digits, imagenet, mnist'):
         load("cifar", tmp_path)
 
 
