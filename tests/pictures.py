@@ -21,7 +21,7 @@ def write_folders(root, classes=3, train=6, val=2):
     for part, count in (("train", train), ("val", val)):
         for label in range(classes):
             for place in range(count):
-                color = (label * 80, 250 - label * 80, 10 * place)
+                color = (label * 20, 250 - label * 20, 10 * place)
                 write_picture(root / part / f"n{label}" / f"{place}.JPEG", 40 + place, 36 - place, color)
     return root
 
