@@ -15,7 +15,7 @@ STAGES = (
     *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3)),
     *((6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)),
 )
-# Of the public weights that pad both sides alike. Those converted from the first publication want 1e-3, and pad otherwise.
+# Of the public weights that pad both sides alike; those from the first publication want 1e-3 and pad otherwise.
 EPSILON = 1e-5
 
 
