@@ -49,7 +49,8 @@ def test_the_error_on_pictures_in_files(tmp_path):
     write_picture(tmp_path / "val" / "n2" / "1.jpg", color=colors["n1"])
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["n", 3, 8, 8]), ("y", ["n", 3])))
     nodes = [helper.make_node("GlobalAveragePool", ["x"], ["m"]), helper.make_node("Flatten", ["m"], ["y"])]
-    model = helper.make_model(helper.make_graph(nodes, "mean color", [x], [y]), ir_version=8)
+    graph = helper.make_graph(nodes, "mean color", [x], [y])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     onnx.save(model, tmp_path / "net.onnx")
     dataset = load_any("imagenet", tmp_path, ImageView(8))
     assert error_percent(tmp_path / "net.onnx", dataset, library=False) == 25.0

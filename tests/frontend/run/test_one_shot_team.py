@@ -37,11 +37,11 @@ def test_two_processes_train_the_supernet_of_one(tmp_path):
     learn(load_recipe("digits-one-shot", SHORT), Path(), tmp_path / "one")
     found, wanted = (load_file(tmp_path / name / "supernet.safetensors") for name in ("two", "one"))
     assert list(found) == list(wanted)
-    # A sum of 45 gradients in another order errs by less than 2^-18 of them. The reference's weights go up to 0.5, the
-    # supernet's 0.006; a few codes next to the middle between two may be others, each in 1 of 45 images and 1 weight.
+    # Weights up to 1, whose 45 and 3 gradients are sums in another order: 48 roundings of 2^-24 are 3e-6, and as much
+    # again for a code that rounding throws over the middle between two.
     apart = {name: float((found[name].double() - tensor.double()).abs().max()) for name, tensor in wanted.items()}
     assert max(apart.values()) <= 1e-5, apart
-    # Equal shares for unequal parts would err by one image in 45, which is more.
+    # Equal shares for unequal parts would err by one image in 45 of how far the weights went, which is more.
     begun = load_file(tmp_path / "one" / "reference.safetensors")
     moved = {name: (wanted[f"network.{name}"] - before).abs().max().item() for name, before in begun.items()}
     assert min(moved.values()) / 45 > 4e-5
