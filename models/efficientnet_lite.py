@@ -15,13 +15,16 @@ STAGES = (
     *((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3)),
     *((6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)),
 )
-EPSILON = 1e-3
+# Of the public weights that pad both sides alike; those from the first publication want 1e-3 and pad otherwise.
+EPSILON = 1e-5
 
 
 class EfficientNetLite0(Network):
     """16 inverted residual blocks with 3x3 and 5x5 kernels between a 3x3 and a 1x1 convolution."""
 
     input_shape = (3, 224, 224)
+    classes = 1000
+    resampling = "bicubic"
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ class ResNet18(Network):
     """4 stages of two residual blocks with 64 to 512 channels; shortcuts that change the size are 1x1 convolutions."""
 
     input_shape = (3, 224, 224)
+    classes = 1000
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ class MobileNetV2(Network):
     """17 inverted residual blocks between a 3x3 and a 1x1 convolution."""
 
     input_shape = (3, 224, 224)
+    classes = 1000
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,15 +1,20 @@
 """What all networks here have in common."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
 
 
 class Network(nn.Module):
-    """An image classifier that knows the shape of its input: channels, height, width."""
+    """An image classifier that knows the shape of its input, channels, height, width, and how many classes it has.
+
+    ``resampling`` is how pictures were resized for the public weights.
+    """
 
     input_shape: ClassVar[tuple[int, int, int]]
+    classes: ClassVar[int] = 10
+    resampling: ClassVar[Literal["bilinear", "bicubic"]] = "bilinear"
 
 
 class NormalizePixels(nn.Module):

@@ -123,9 +123,9 @@ def _is_like(a: Codes, b: Codes | None) -> bool:
 
 
 def _is_rounded(value: ir.Value) -> bool:
-    """Whether a QuantizeLinear reads ``value``, as it is or cut."""
+    """Whether nothing but QuantizeLinear reads ``value``, as it is or cut."""
     readers = [use.node for use in value.uses()]
-    return any(
+    return bool(readers) and all(
         is_standard(reader, "QuantizeLinear") or (is_cut(reader) and _is_rounded(reader.outputs[0]))
         for reader in readers
     )

@@ -9,8 +9,12 @@ import numpy.typing as npt
 from qcompile.cifar import read_batch
 from qcompile.errors import DataError, RecipeError
 from qcompile.idx import read_images, read_labels
+from qcompile.image_decoding import ImageView
+from qcompile.image_files import ImageFiles
+from qcompile.image_folders import find_images
 
-DATASET_NAMES = ("cifar10", "digits", "mnist")
+DATASET_NAMES = ("cifar10", "digits", "imagenet", "mnist")
+IN_FILES = ("imagenet",)  # those whose images stay in their files
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -27,8 +31,34 @@ class Dataset:
     classes: int
 
 
+@dataclass(frozen=True, eq=False)
+class FileDataset:
+    """As ``Dataset``, with images that stay in their files until they are asked for."""
+
+    train_images: ImageFiles
+    train_labels: Labels
+    test_images: ImageFiles
+    test_labels: Labels
+    classes: int
+
+
+def load_any(name: str, data_dir: Path, view: ImageView) -> Dataset | FileDataset:
+    """The data set called ``name``, as ``load`` gives it, or as ``load_image_files`` does."""
+    return load_image_files(data_dir, view) if name in IN_FILES else load(name, data_dir)
+
+
+def load_image_files(data_dir: Path, view: ImageView) -> FileDataset:
+    """The pictures of "imagenet", or of anybody's folders of the same form, seen through ``view``.
+
+    docs/mixed-precision.md says how the folders must look. Raises DataError as ``find_images`` does.
+    """
+    found = find_images(data_dir)
+    train, test = (ImageFiles(found.root, part.names, view) for part in (found.train, found.test))
+    return FileDataset(train, found.train.labels, test, found.test.labels, found.classes)
+
+
 def load(name: str, data_dir: Path) -> Dataset:
-    """The data set called ``name``.
+    """The data set called ``name``, in memory.
 
     "mnist" is read from its four IDX files, plain or .gz, in ``data_dir``/mnist or ``data_dir``; "cifar10" from its
     six binary files in ``data_dir``/cifar-10-batches-bin, ``data_dir``/cifar10 or ``data_dir``. "digits" comes with
@@ -43,6 +73,8 @@ def load(name: str, data_dir: Path) -> Dataset:
             return _load_digits()
         case "mnist":
             return _load_mnist(data_dir)
+        case "imagenet":
+            raise RecipeError('"imagenet" is read picture by picture, no array of it fits into memory')
     raise RecipeError(f'no data set is called "{name}"; there are {", ".join(DATASET_NAMES)}')
 
 

@@ -15,6 +15,7 @@ from qcompile.files import write_atomically
 
 Array = npt.NDArray[Any]
 BATCH = 500
+FILE_BATCH = 50  # of pictures, which are large
 
 
 def run_file(
@@ -40,7 +41,11 @@ def run_file(
 
 
 def error_percent(
-    path: str | pathlib.Path, dataset: datasets.Dataset, *, threads: int = 1, library: bool = True
+    path: str | pathlib.Path,
+    dataset: datasets.Dataset | datasets.FileDataset,
+    *,
+    threads: int = 1,
+    library: bool = True,
 ) -> float:
     """The share of ``dataset``'s test images that the model at ``path`` labels wrongly, in percent.
 
@@ -50,9 +55,10 @@ def error_percent(
     name = session.get_inputs()[0].name
     images, labels = dataset.test_images, dataset.test_labels
     wrong = 0
-    for start in range(0, len(images), BATCH):
-        scores = run_session(session, {name: images[start : start + BATCH]})[0]
-        wrong += int((scores.argmax(axis=-1) != labels[start : start + BATCH]).sum())
+    batch = BATCH if isinstance(dataset, datasets.Dataset) else FILE_BATCH
+    for start in range(0, len(images), batch):
+        scores = run_session(session, {name: images[start : start + batch]})[0]
+        wrong += int((scores.argmax(axis=-1) != labels[start : start + batch]).sum())
     return 100 * wrong / len(images)
 
 

@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from qcompile.datasets import load
+from qcompile.datasets import FileDataset, load, load_any
 from qcompile.errors import DataError, RecipeError
+from qcompile.image_decoding import ImageView
+from tests.pictures import write_folders
 
 
 def write_mnist(folder, train=5, test=3, labels=None):
@@ -48,8 +50,18 @@ def test_each_image_needs_a_label(tmp_path):
 
 
 def test_an_unknown_name_lists_the_names(tmp_path):
-    with pytest.raises(RecipeError, match=r'"cifar"; there are cifar10, digits, mnist'):
+    with pytest.raises(RecipeError, match=r'"cifar"; there are cifar10, digits, imagenet, mnist'):
         load("cifar", tmp_path)
+
+
+def test_pictures_in_files_are_not_loaded_into_memory(tmp_path):
+    pytest.importorskip("PIL", reason="tests write pictures by Pillow")
+    data = load_any("imagenet", write_folders(tmp_path), ImageView(8))
+    assert isinstance(data, FileDataset)
+    assert (data.train_images.shape, data.test_images.shape, data.classes) == ((18, 3, 8, 8), (6, 3, 8, 8), 3)
+    assert data.test_labels.tolist() == [0, 0, 1, 1, 2, 2]
+    with pytest.raises(RecipeError, match="no array of it fits into memory"):
+        load("imagenet", tmp_path)
 
 
 def write_cifar10(folder, count=2):

@@ -1,10 +1,14 @@
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
-from qcompile.datasets import Dataset
+from qcompile.datasets import Dataset, load_any
 from qcompile.errors import DataError, QCompileError
+from qcompile.image_decoding import ImageView
 from qcompile.inference import error_percent, run_file
 from qcompile.runtime import session
+from tests.pictures import write_picture
 
 
 @pytest.fixture
@@ -34,3 +38,19 @@ def test_inputs_that_do_not_fit_are_an_error_and_nothing_is_written(packed_path,
     with pytest.raises(DataError, match="given nothing"):
         run_file(packed_path, {})
     assert not (tmp_path / "y.npz").exists()
+
+
+def test_the_error_on_pictures_in_files(tmp_path):
+    pytest.importorskip("PIL", reason="pictures are read by Pillow")
+    colors = {"n0": (255, 0, 0), "n1": (0, 255, 0), "n2": (0, 0, 255)}
+    for part in ("train", "val"):
+        for name, color in colors.items():
+            write_picture(tmp_path / part / name / "0.jpg", color=color)
+    write_picture(tmp_path / "val" / "n2" / "1.jpg", color=colors["n1"])
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", ["n", 3, 8, 8]), ("y", ["n", 3])))
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["m"]), helper.make_node("Flatten", ["m"], ["y"])]
+    graph = helper.make_graph(nodes, "mean color", [x], [y])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    onnx.save(model, tmp_path / "net.onnx")
+    dataset = load_any("imagenet", tmp_path, ImageView(8))
+    assert error_percent(tmp_path / "net.onnx", dataset, library=False) == 25.0

@@ -16,6 +16,8 @@ import torch
 from torch import distributed, nn
 
 from qcompile.errors import QCompileError
+from qcompile.frontend.drawn_images import Batch, load_images
+from qcompile.frontend.file_images import FileBatch
 
 Result = TypeVar("Result")
 _LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -89,21 +91,26 @@ class Team:
         return nn.parallel.DistributedDataParallel(network, process_group=distributed.new_group())
 
     def parts(
-        self, images: torch.Tensor, labels: torch.Tensor, accumulate: int
+        self, images: Batch, labels: torch.Tensor, accumulate: int
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
         """The parts of a batch that this process takes, ``accumulate`` of them, each with its share of the whole.
 
         The gradient of the batch's mean loss is the sum over all parts of all processes of share times the gradient
         of the part's mean loss, whatever their sizes. Every process gets equally many parts, since each backward pass
-        is a meeting of all; where a batch has too few images a part is one image with a share of 0.
+        is a meeting of all; where a batch has too few images a part is one image with a share of 0. Images in files are
+        decoded now, and no other's: a file that one process cannot read is an error on all.
         """
         count = min(accumulate, -(-len(labels) // self.size)) * self.size
-        pieces = list(zip(images.tensor_split(count), labels.tensor_split(count), strict=True))
+        split: Sequence[Batch] = images.tensor_split(count)
+        pieces = list(zip(split, labels.tensor_split(count), strict=True))
         for some, wanted in pieces[self.rank :: self.size]:
             if len(wanted):
-                yield some, wanted, len(wanted) / len(labels)
+                yield self._load(some), wanted, len(wanted) / len(labels)
             else:
-                yield images[:1], labels[:1], 0.0
+                yield self._load(images[:1]), labels[:1], 0.0
+
+    def _load(self, images: Batch) -> torch.Tensor:
+        return self.together(lambda: load_images(images)) if isinstance(images, FileBatch) else images
 
     def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
         """Puts into each of ``tensors``, in place, its sum over the processes: to the last bit the same on all.

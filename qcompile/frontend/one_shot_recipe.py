@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from qcompile.datasets import IN_FILES
+from qcompile.frontend.drawn_images import check_augmentation
 from qcompile.frontend.mixed.bit_scheduler import (
     BitScheduler,
     FlipRate,
@@ -28,10 +30,12 @@ ONE_SHOT = "one-shot"
 class SupernetLearning:
     """How long a supernet is trained, and how; the parts are described where they are defined.
 
-    ``freezing`` is for the schedulers that freeze. An epoch takes as many passes over the images as a step has.
+    ``freezing`` is for the schedulers that freeze. An epoch takes as many passes over the images as a step has: over
+    all that are trained on, or a ``share`` of them, drawn anew for each. A run can be continued after each epoch.
     """
 
     epochs: int = 30
+    share: float = 1.0
     scheduler: Literal["none", "published", "full-set", "flip-rate", "random", "rarer-smallest"] = "none"
     freezing: Freezing = field(default_factory=Freezing)
     average_horizon: float = 0.04
@@ -40,6 +44,7 @@ class SupernetLearning:
 
     def __post_init__(self) -> None:
         check_range("epochs", self.epochs, 1, 100_000)
+        check_range("share", self.share, 1e-6, 1.0)
         self.settings()
 
     def settings(self) -> SupernetSettings:
@@ -84,6 +89,8 @@ class OneShotRecipe:
 
     def __post_init__(self) -> None:
         check_names(self.network, self.data)
+        for optimization in (self.reference.optimization, self.learning.optimization):
+            check_augmentation(optimization.augmentation, in_files=self.data in IN_FILES)
         check_range("seed", self.seed, 0, 2**63 - 1)
         check_range("threads", self.threads, 1, 1024)
         check_range("calibration_images", self.calibration_images, 1, 10_000_000)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from qcompile.datasets import DATASET_NAMES
+from qcompile.datasets import DATASET_NAMES, IN_FILES
 from qcompile.errors import RecipeError
+from qcompile.frontend.drawn_images import check_augmentation
 from qcompile.frontend.layer_rule import LayerRule
 from qcompile.frontend.ranges import check_range
 from qcompile.frontend.schedule import Schedule
@@ -74,6 +75,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_names(self.network, self.data)
+        for optimization in (self.reference.optimization, self.learning.optimization):
+            check_augmentation(optimization.augmentation, in_files=self.data in IN_FILES)
         check_range("seed", self.seed, 0, 2**63 - 1)
         check_range("threads", self.threads, 1, 1024)
         check_range("calibration_images", self.calibration_images, 1, 10_000_000)

@@ -1,38 +1,43 @@
-"""Training and testing on a data set that is held in memory: no loader, one flat loop."""
+"""Training and testing on a data set in memory or in files of images: no loader, one flat loop."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from qcompile.errors import QCompileError
-from qcompile.frontend.augmentation import crop_and_flip
 from qcompile.frontend.distillation import Criterion, label_loss
 from qcompile.frontend.distributed import ALONE, Team
+from qcompile.frontend.drawn_images import Augmentation, Batch, Images, draw_images, inference_batch
+from qcompile.frontend.file_images import FileImages
 from qcompile.frontend.ranges import check_range
 
-Augmentation = Literal["none", "crop-flip"]
 _EVALUATION_BATCH = 100  # larger ones leave the cache: half the speed for convolutions
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Images float32 [count, channels, height, width] and labels int64 [count]."""
+    """Images float32 [count, channels, height, width], in memory or in files, and labels int64 [count]."""
 
-    images: torch.Tensor
+    images: Images
     labels: torch.Tensor
+
+    def part(self, index: slice) -> "Samples":
+        """The samples at ``index``; no file is read."""
+        images = self.images.part(index) if isinstance(self.images, FileImages) else self.images[index]
+        return Samples(images, self.labels[index])
 
 
 @dataclass(frozen=True)
 class Optimization:
     """Stochastic gradient descent with Nesterov momentum. Raises RecipeError for a value out of range.
 
-    ``augmentation`` "crop-flip" moves and mirrors each image at random. A batch is trained on in ``accumulate``
-    parts, one after the other, which takes less memory.
+    ``augmentation`` "crop-flip" moves and mirrors each image at random, "resized-crop-flip", for images in files, takes
+    a random part of each picture and mirrors it. A batch is trained on in ``accumulate`` parts, one after the other,
+    which takes less memory.
     """
 
     learning_rate: float = 0.1
@@ -100,16 +105,17 @@ def train_epoch(
 
 def draw_batches(
     samples: Samples, batch_size: int, augmentation: Augmentation, generator: torch.Generator, share: float = 1.0
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+) -> Iterator[tuple[Batch, torch.Tensor]]:
     """Images and labels of one batch after another, in an order drawn from ``generator``, augmented by it.
+
+    Images in files are not read yet: ``Team.parts`` does that, for the part that a process trains on.
 
     Each sample comes once; with a ``share`` below 1 only so many of them, at least one, are drawn. The last batch may
     be smaller.
     """
     order = torch.randperm(len(samples.labels), generator=generator)[: sample_count(samples, share)]
     for batch in torch.split(order, batch_size):
-        images = samples.images[batch]
-        yield crop_and_flip(images, generator) if augmentation == "crop-flip" else images, samples.labels[batch]
+        yield draw_images(samples.images, batch, augmentation, generator), samples.labels[batch]
 
 
 def sample_count(samples: Samples, share: float) -> int:
@@ -128,7 +134,7 @@ def evaluate(network: nn.Module, samples: Samples) -> tuple[float, float]:
     network.eval()
     loss, wrong = 0.0, 0
     with torch.no_grad():
-        for batch in torch.split(torch.arange(len(samples.labels)), _EVALUATION_BATCH):
+        for batch in torch.split(torch.arange(len(samples.labels)), inference_batch(samples.images, _EVALUATION_BATCH)):
             labels = samples.labels[batch]
             logits = network(samples.images[batch])
             loss += F.cross_entropy(logits, labels, reduction="sum").item()

@@ -53,6 +53,17 @@ def test_a_pair_before_it_gives_one_behind_it(tools, name, zero_point):
     assert rounded_inputs(after, name) == [("DequantizeLinear", {"QuantizeLinear"})]
 
 
+@pytest.mark.parametrize("name", sorted(MOVES))
+def test_a_pair_behind_it_that_not_all_read_is_not_enough(tools, name):
+    """As behind the first pooling of a ResNet: a layer of few bits reads it, and a sum reads it as it is."""
+    net = QuantizedNetwork((4, 6, 6))
+    moved = MOVES[name](net, net.pair("x", 0.02, 0))
+    before = model_of(net.gives(net.add("Add", [net.pair(moved, 0.3, 0), moved])))
+    after = tools.apply(SpreadPairs(), before)
+    assert_same_numbers(before, after)
+    assert rounded_inputs(after, name) == [("DequantizeLinear", {"QuantizeLinear"})]
+
+
 @pytest.mark.parametrize("clip", [None, (-0.3, 0.7)])
 @pytest.mark.parametrize("name", sorted(MOVES))
 def test_a_pair_behind_it_gives_one_before_it(tools, name, clip):

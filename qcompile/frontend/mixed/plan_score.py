@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from qcompile.bit_plan import BitPlan
+from qcompile.frontend.drawn_images import inference_batch
 from qcompile.frontend.mixed.supernet import Supernet
 from qcompile.frontend.training import Samples
 
@@ -29,12 +30,11 @@ class PlanScore:
     def __call__(self, plan: BitPlan) -> float:
         """The score of ``plan``: less is better. Raises DataError as ``Supernet.choose`` does."""
         self._supernet.choose(plan)
-        total, labels = 0.0, self._samples.labels
+        total, images, labels = 0.0, self._samples.images, self._samples.labels
+        size = inference_batch(images, BATCH)
         with torch.no_grad(), _own_statistics(self._supernet):
-            for images, wanted in zip(
-                torch.split(self._samples.images, BATCH), torch.split(labels, BATCH), strict=True
-            ):
-                total += F.cross_entropy(self._supernet(images), wanted, reduction="sum").item()
+            for part in (slice(start, start + size) for start in range(0, len(labels), size)):
+                total += F.cross_entropy(self._supernet(images[part]), labels[part], reduction="sum").item()
         return total / len(labels)
 
 

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
+from qcompile.frontend.drawn_images import Augmentation
 from qcompile.frontend.mixed.supernet import Supernet
 from qcompile.frontend.ranges import check_range
 
@@ -38,7 +38,7 @@ class SupernetOptimization:
     momentum: float = 0.9
     weight_decay: float = 2.5e-5
     bfloat16: bool = False
-    augmentation: Literal["none", "crop-flip"] = "none"
+    augmentation: Augmentation = "none"
     accumulate: int = 1
 
     def __post_init__(self) -> None:

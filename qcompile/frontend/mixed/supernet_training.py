@@ -8,6 +8,7 @@ import torch
 from qcompile.errors import DataError
 from qcompile.frontend.distillation import Criterion, label_loss
 from qcompile.frontend.distributed import ALONE, Team
+from qcompile.frontend.drawn_images import Batch
 from qcompile.frontend.mixed.bit_scheduler import BitScheduler, NoFreezing
 from qcompile.frontend.mixed.decision import Decision, read_decision, write_decision
 from qcompile.frontend.mixed.moving_average import MovingAverage
@@ -123,7 +124,7 @@ def train_supernet_epoch(
 
 def _train_batch(
     training: SupernetTraining,
-    images: torch.Tensor,
+    images: Batch,
     labels: torch.Tensor,
     now: Span,
     drawing: torch.Generator,

@@ -13,6 +13,7 @@ from torch import nn
 from qcompile.bit_plan import BitPlan
 from qcompile.frontend.distillation import Criterion, distilled_loss, label_loss
 from qcompile.frontend.distributed import ALONE, Team
+from qcompile.frontend.drawn_images import Batch
 from qcompile.frontend.mixed.candidates import Candidates
 from qcompile.frontend.mixed.distortion import Mitigation, captured_outputs, distortion
 from qcompile.frontend.mixed.step_losses import StepLosses, no_losses
@@ -74,7 +75,7 @@ def plan_step(
 def train_step(
     supernet: Supernet,
     optimizer: torch.optim.Optimizer,
-    images: torch.Tensor,
+    images: Batch,
     labels: torch.Tensor,
     step: StepPlan,
     settings: SupernetOptimization,

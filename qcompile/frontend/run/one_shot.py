@@ -8,6 +8,7 @@ import torch
 
 from qcompile.bit_plan import BitPlan
 from qcompile.errors import RecipeError
+from qcompile.frontend.drawn_images import inference_batch
 from qcompile.frontend.export import export_onnx
 from qcompile.frontend.mixed.candidates import select_candidates
 from qcompile.frontend.mixed.moving_average import averaged
@@ -55,13 +56,12 @@ def split(samples: Samples, recipe: OneShotRecipe) -> tuple[Samples, Samples]:
     count = len(samples.labels) - recipe.held_out_images
     if count < 1:
         raise RecipeError(f"held_out_images is {recipe.held_out_images} of {len(samples.labels)} training images")
-    parts = [Samples(samples.images[part], samples.labels[part]) for part in (slice(count), slice(count, None))]
-    return parts[0], parts[1]
+    return samples.part(slice(count)), samples.part(slice(count, None))
 
 
 def make_supernet(network: torch.nn.Module, recipe: OneShotRecipe, samples: Samples) -> Supernet:
     """A new supernet of ``network``, its steps as the weights and the first of ``samples`` have them."""
-    images = samples.images[:_STEP_IMAGES]
+    images = samples.images[: inference_batch(samples.images, _STEP_IMAGES)]
     candidates = select_candidates(network, recipe.layers)
     return build_supernet(network, candidates, images[:2], images, steps_per=recipe.steps_per)
 
@@ -74,9 +74,9 @@ def use_plan(supernet: Supernet, plan: BitPlan, samples: Samples, recipe: OneSho
 
 
 def _train_epoch(session: OneShotSession, training: SupernetTraining, epoch: int, epochs: int) -> None:
-    span = Span(epoch / epochs, (epoch + 1) / epochs)
+    span, share = Span(epoch / epochs, (epoch + 1) / epochs), session.recipe.learning.share
     generator = session.randomness(f"{_STAGE} {epoch}")
-    losses = train_supernet_epoch(training, session.trained_on, span, generator, session.team)
+    losses = train_supernet_epoch(training, session.trained_on, span, generator, session.team, share)
     session.record(_STAGE, epoch=epoch, **asdict(losses))
     session.state[_EPOCHS] = epoch + 1
     session.progress.show(_STAGE, epoch + 1, epochs, f"loss {losses.largest:.5f}, of random plans {losses.random:.5f}")

@@ -1,7 +1,7 @@
 """What the stages of a run share: the network, the data, and the state that a checkpoint saves."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Session:
             raise DataError("the processes found different data; give all of them the same data set")
 
     @property
-    def calibration(self) -> list[torch.Tensor] | None:
+    def calibration(self) -> Iterable[torch.Tensor] | None:
         """Training images for the batch statistics of compressed weights; None for a network that has none."""
         if not has_batch_statistics(self.network):
             return None
