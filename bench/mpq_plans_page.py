@@ -1,0 +1,139 @@
+"""The part of the page about searched plans: gains over uniform ones, methods, files."""
+
+from typing import Any
+
+from mpq_markdown import duration, giga, percent, points, table
+from mpq_pairs import Difference
+
+WANTED_GAIN = 0.3  # points
+LEAST_AT_THREE = 91.5  # percent, of ResNet-20 at the bit operations of 3 bits
+WAYS = ("exported, stock", "packed, stock", "packed, kernels")
+
+
+def as_markdown(found: dict[str, Any]) -> str:
+    """Three tables: accuracies beside uniform plans, the methods of search, and the files."""
+    return "\n".join([*_gains(found), "", *_methods(found), "", *_files(found)]) + "\n"
+
+
+def _gains(found: dict[str, Any]) -> list[str]:
+    rows = found["rows"]
+    reached = sum(_gain(row).mean >= WANTED_GAIN for row in rows)
+    return [
+        "## Searched plans at the cost of uniform ones",
+        "",
+        f"Greedy search by the loss on {found['images']:,} held-out images; nothing is trained, test images decide",
+        f"nothing. Accuracy on the {found['test_images']:,} test images, batch statistics of each plan from training",
+        "images. Beside each plan the uniform one of the most bits that the budget allows. At whole bits it costs just",
+        "the budget; a budget of 2.5 or 3.5 bits is the mean of the costs beside it, and the uniform plan below it is",
+        "cheaper: there a part of the gain is what the rest of the budget buys. ± is one standard error, from the test",
+        "images that one plan has right and the other one not.",
+        "",
+        *table(
+            ["budget", "limit", "uniform plan", "its accuracy", "searched plan", "gain in points", "", "bits a weight"],
+            (_gain_row(row) for row in rows),
+        ),
+        "",
+        f"{reached} of {len(rows)} plans are at least {WANTED_GAIN} point above the uniform one.{_at_three(rows)}",
+    ]
+
+
+def _gain_row(row: dict[str, Any]) -> list[str]:
+    greedy, uniform, gain = row["found"]["greedy"], row["uniform"], _gain(row)
+    return [
+        budget_name(row),
+        limit_text(row),
+        f"{uniform['bits']} bits",
+        percent(uniform["test_accuracy"]),
+        f"**{percent(greedy['test_accuracy'])}**",
+        points(gain),
+        gain.verdict(),
+        f"{greedy['costs']['average_bits']:.2f}",
+    ]
+
+
+def _gain(row: dict[str, Any]) -> Difference:
+    return Difference(**row["found"]["greedy"]["gain"])
+
+
+def _at_three(rows: list[dict[str, Any]]) -> str:
+    """Whether the plan at the operations of 3 bits is as good as was asked for; the data says what "good" is."""
+    found = [row["found"]["greedy"]["test_accuracy"] for row in rows if (row["kind"], row["level"]) == ("bitops", 3.0)]
+    return "".join(
+        f" At the bit operations of 3 bits: {percent(each)} (asked of ResNet-20: {LEAST_AT_THREE} %)." for each in found
+    )
+
+
+def _methods(found: dict[str, Any]) -> list[str]:
+    head = ["budget", *(f"{name}: loss, accuracy, plans, time" for name in ("greedy", "allocation", "random"))]
+    return [
+        "### Methods of search",
+        "",
+        f"Each alone, none knows what another has scored. Greedy may score {found['evaluations']:,} plans and ends",
+        "when it finds no better one; random search scores as many as greedy did; allocation measures each width",
+        "of each",
+        "layer alone and takes the best sum: so many plans, whatever it may. Loss: on the held-out images, what the",
+        "search saw.",
+        "",
+        *table(head, ([budget_name(row), *map(_method_cell, row["found"].values())] for row in found["rows"])),
+        "",
+        *(_beats(found, other) for other in ("allocation", "random")),
+    ]
+
+
+def _method_cell(each: dict[str, Any]) -> str:
+    return f"{each['loss']:.4f}, {percent(each['test_accuracy'])}, {each['evaluations']:,}, {duration(each['seconds'])}"
+
+
+def _beats(found: dict[str, Any], other: str) -> str:
+    """How often greedy search has the smaller loss, and the higher accuracy."""
+    rows = [row["found"] for row in found["rows"]]
+    lower = sum(row["greedy"]["loss"] < row[other]["loss"] for row in rows)
+    higher = sum(row["greedy"]["test_accuracy"] > row[other]["test_accuracy"] for row in rows)
+    mean = sum(row["greedy"]["test_accuracy"] - row[other]["test_accuracy"] for row in rows) / len(rows)
+    return (
+        f"Greedy against {other}: lower loss at {lower} of {len(rows)} budgets, higher accuracy at {higher}, "
+        f"{mean:+.2f} points on average."
+    )
+
+
+def _files(found: dict[str, Any]) -> list[str]:
+    head = ["budget", "packed file", "torch", *(f"{way}: others, accuracy" for way in WAYS)]
+    margins = [row["file"]["ways"][way] for row in found["rows"] for way in WAYS]
+    other = sum(each["other_predictions"] for each in margins)
+    lines = [
+        "### The files",
+        "",
+        f"Predictions of each way to run the greedy plan that are not torch's, of {found['test_images']:,}; the",
+        "exported model with pairs of QuantizeLinear and DequantizeLinear on stock onnxruntime, the packed file",
+        "on stock",
+        "onnxruntime and with our kernels.",
+        "",
+        *table(head, map(_file_row, found["rows"])),
+    ]
+    if other:
+        widest, usual = (max(each[key] for each in margins) for key in ("widest_margin", "median_margin"))
+        lines += [
+            "",
+            f"{other} predictions differ. Of these images torch's first two logits are at most {widest:.3g}",
+            "apart, of a usual",
+            f"one {usual:.3g}: a number next to the middle between two codes becomes the one or the other as the",
+            "order of a",
+            "float sum decides (docs/mixed-precision.md).",
+        ]
+    return lines
+
+
+def _file_row(row: dict[str, Any]) -> list[str]:
+    file = row["file"]
+    ways = (f"{file['ways'][way]['other_predictions']}, {percent(file['ways'][way]['accuracy'])}" for way in WAYS)
+    return [budget_name(row), f"{file['file_bytes']:,}", percent(file["torch_accuracy"]), *ways]
+
+
+def budget_name(row: dict[str, Any]) -> str:
+    """Whose cost it is."""
+    return f"{'bit operations' if row['kind'] == 'bitops' else 'bytes'} of {row['level']:g} bits"
+
+
+def limit_text(row: dict[str, Any]) -> str:
+    """The cost itself."""
+    return giga(row["limit"]) if row["kind"] == "bitops" else f"{row['limit']:,.0f}"
