@@ -1,4 +1,4 @@
-"""The result tables of one-shot mixed precision: each writes docs/results/mpq-TABLE.json; mpq.md has all that are there.
+"""The tables of one-shot mixed precision: each writes docs/results/mpq-TABLE.json; mpq.md has all that are there.
 
     python bench/mpq.py supernet     --data-dir DATA --runs RUNS [--reference FILE]
     python bench/mpq.py plans        --data-dir DATA --runs RUNS

@@ -11,6 +11,8 @@ from mpq_kept import kept
 from mpq_run import describe_recipe, load_one_shot, measure_plan, open_supernet, train
 from mpq_targets import plans_of_spread_costs
 
+from qcompile.files import write_atomically
+
 
 def measure(arguments: argparse.Namespace, save: Callable[[Any], None]) -> None:
     """A row for each seed and arm; all arms of a seed come first, and what is there is saved behind each."""
@@ -60,7 +62,7 @@ def reference_of(arguments: argparse.Namespace, run: pathlib.Path) -> pathlib.Pa
     if not kept_there.exists():
         trained = sorted(run.parent.glob("*/reference.safetensors"))
         if trained and trained[0].parent != run:
-            kept_there.write_bytes(trained[0].read_bytes())
+            write_atomically(kept_there, trained[0].read_bytes())
     return kept_there if kept_there.exists() else None
 
 

@@ -4,11 +4,11 @@ import argparse
 import dataclasses
 import pathlib
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from interleaved import hot_round
 from mpq_files import compile_plan
 from mpq_kept import kept
 from mpq_markdown import percent, table
@@ -23,6 +23,7 @@ from qcompile.search import latency_ms as predicted_ms
 
 SHARES = (0.6, 0.75, 0.9)  # of the way from the fastest plan's time to the largest plan's
 WITHIN = 5.0  # percent
+SLICE_SECONDS = 0.05
 LARGEST = "largest"
 
 
@@ -78,9 +79,19 @@ def time_files(opened: Opened, plans: Mapping[str, BitPlan], rounds: int) -> dic
     files = [compile_plan(opened, plan, f"latency-{name}")[1] for name, plan in plans.items()]
     sessions = [runtime.session(path, threads=1) for path in files]
     calls = [lambda session=session: session.run(None, {"input": image}) for session in sessions]
-    hot_round(calls)  # the first calls set things up
-    found = [hot_round(calls) for _ in range(rounds)]
-    return {name: [us / 1e3 for us in column] for name, column in zip(plans, zip(*found, strict=True), strict=True)}
+    found = [[median_ms(call, SLICE_SECONDS) for call in calls] for _ in range(rounds + 1)]
+    columns = zip(*found[1:], strict=True)  # in the first round things are set up
+    return {name: list(column) for name, column in zip(plans, columns, strict=True)}
+
+
+def median_ms(call: Callable[[], object], seconds: float) -> float:
+    """The median time of a call over at least ``seconds``, as the table of times has it: pauses do not count."""
+    times, start = [], time.perf_counter()
+    while not times or time.perf_counter() - start < seconds:
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return 1e3 * statistics.median(times)
 
 
 def deviation(found: float, wanted: float) -> float:

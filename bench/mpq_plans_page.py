@@ -34,6 +34,8 @@ def _gains(found: dict[str, Any]) -> list[str]:
         ),
         "",
         f"{reached} of {len(rows)} plans are at least {WANTED_GAIN} point above the uniform one.{_at_three(rows)}",
+        "",
+        *_chosen(rows),
     ]
 
 
@@ -63,6 +65,13 @@ def _at_three(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def _chosen(rows: list[dict[str, Any]]) -> list[str]:
+    """The bits of the plan at the operations of 3 bits."""
+    plans = [row["found"]["greedy"]["plan"] for row in rows if (row["kind"], row["level"]) == ("bitops", 3.0)]
+    bits = ", ".join(f"{name} {weight}/{activation}" for plan in plans for name, (weight, activation) in plan.items())
+    return [f"Its bits, weight/activation: {bits}."] if plans else []
+
+
 def _methods(found: dict[str, Any]) -> list[str]:
     head = ["budget", *(f"{name}: loss, accuracy, plans, time" for name in ("greedy", "allocation", "random"))]
     return [
@@ -71,11 +80,13 @@ def _methods(found: dict[str, Any]) -> list[str]:
         f"Each alone, none knows what another has scored. Greedy may score {found['evaluations']:,} plans and ends",
         "when it finds no better one; random search scores as many as greedy did; allocation measures each width",
         "of each",
-        "layer alone and takes the best sum: so many plans, whatever it may. Loss: on the held-out images, what the",
+        "layer alone and takes the best sum: so many plans, however many it may. Loss: on the held-out images,",
+        "what the",
         "search saw.",
         "",
         *table(head, ([budget_name(row), *map(_method_cell, row["found"].values())] for row in found["rows"])),
         "",
+        f"The longest greedy search took {duration(max(row['found']['greedy']['seconds'] for row in found['rows']))}.",
         *(_beats(found, other) for other in ("allocation", "random")),
     ]
 
