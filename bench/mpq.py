@@ -90,8 +90,8 @@ def write_markdown(folder: pathlib.Path) -> None:
     lines = [
         "# One-shot mixed precision",
         "",
-        "Written by `bench/mpq.py`; the command of each table stands with it. Test images are for the final word only:",
-        "plans are chosen, and settings compared, by training images that were held out.",
+        "Written by `bench/mpq.py`; the command of each table stands with it. Test images are for the final word",
+        "only: plans are chosen, and settings compared, by training images that were held out.",
     ]
     for name, (_, as_markdown) in TABLES.items():
         path = folder / f"mpq-{name}.json"

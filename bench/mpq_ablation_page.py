@@ -38,18 +38,14 @@ def _about(found: dict[str, Any]) -> list[str]:
     seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
     return [
         f"{recipe['network']} on {recipe['data']}, float {percent(rows[0]['reference'])}; every arm has",
-        f"{recipe['passes']}",
-        f"passes over the images, settings but those of the arm the recipe's{_with(found['overrides'])}. `{FIRST}`:",
-        "nothing is frozen, no mitigation, a step for each layer. published to rarer-smallest: schedulers.",
-        "mitigation-W:",
-        "its weight. passes-N: N passes a step, in as many epochs as make the passes equal. steps-channel: a step for",
-        "each output channel. Arms of one seed have the same order of images, augmentation and draws, where",
-        "their passes",
-        f"are as many. Test accuracy at uniform bits, and over {found['random_plans']} random plans whose bit",
-        "operations",
-        "lie evenly between those of 2 and 6 bits: their mean and the standard deviation between them; batch",
-        "statistics",
-        f"of each plan. Means over seeds. Spent: {duration(sum(seconds)) if seconds else 'not measured'} of training.",
+        f"{recipe['passes']} passes over the images, settings but those of the arm the",
+        f"recipe's{_with(found['overrides'])}. `{FIRST}`: nothing is frozen, no mitigation, a step for each layer.",
+        "published to rarer-smallest: schedulers. mitigation-W: its weight. passes-N: N passes a step, in as many",
+        "epochs as make the passes equal. steps-channel: a step for each output channel. Arms of one seed have the",
+        "same order of images, augmentation and draws, where their passes are as many. Test accuracy at uniform",
+        f"bits, and over {found['random_plans']} random plans whose bit operations lie evenly between those of 2 and",
+        "6 bits: their mean and the standard deviation between them; batch statistics of each plan. Means over",
+        f"seeds. Spent: {duration(sum(seconds)) if seconds else 'not measured'} of training.",
     ]
 
 
@@ -103,11 +99,9 @@ def _decisions(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str
         "",
         *table(["arm", f"difference to `{FIRST}`", ""], ([n, points(d), d.verdict()] for n, d in held_out.items())),
         "",
-        f"Better than `{FIRST}` by more than chance would have it in 5 of 100 cases:",
-        f"{', '.join(helping) or 'none'}. With few seeds",
-        "such an",
-        f"error is itself uncertain, and of {len(names)} arms that do nothing one or another would seem to help",
-        "by chance.",
+        f"Better than `{FIRST}` by more than chance would have it in 5 of 100 cases: {', '.join(helping) or 'none'}.",
+        f"With few seeds such an error is itself uncertain, and of {len(names)} arms that do nothing one or another",
+        "would seem to help by chance.",
     ]
 
 

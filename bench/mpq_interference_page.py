@@ -8,7 +8,8 @@ from mpq_markdown import duration, percent, points, table
 from mpq_pairs import Difference, paired_difference
 from mpq_probes import WIDTHS, width_summary
 
-NOTHING_TO_MEND = 0.3  # points: guide to what a loss by sharing would have to be
+NOTHING_TO_MEND = 0.3  # points
+SHOWN = (0.25, 0.5, 0.75)  # parts of the run: at its end the learning rate is zero, and nothing changes
 
 
 def as_markdown(found: dict[str, Any]) -> str:
@@ -28,16 +29,22 @@ def _sharing(found: dict[str, Any]) -> list[str]:
         f"{recipe['network']} on {recipe['data']}, {recipe['passes']} passes over the images for each training",
         *([f"({', '.join(f'`{each}`' for each in found['overrides'])})"] if found["overrides"] else []),
         f"and {len({row['seed'] for row in rows})} seeds;",
-        f"{duration(sum(seconds)) if seconds else 'time not measured'} of",
-        "training. Test accuracy at uniform bits, of the supernet, of one that never has each layer's smallest",
-        "width, and",
-        "of a network that was trained for these bits alone, from the same float network with the same settings:",
-        "it has",
-        "all passes for itself. What sharing costs is the dedicated accuracy less the supernet's, paired by seed, ± a",
-        "standard error.",
+        f"{duration(sum(seconds)) if seconds else 'time not measured'} of training. Test accuracy at uniform bits,",
+        "of the supernet, of one that never has each layer's smallest width, and of a network that was trained for",
+        "these bits alone, from the same float network with the same settings: it has all passes for itself. What",
+        "sharing costs is the dedicated accuracy less the supernet's, paired by seed, ± a standard error;",
+        "what the smallest width costs the others is the accuracy without it less the supernet's.",
         "",
         *table(
-            ["bits", "supernet", "without the smallest width", "dedicated", "what sharing costs", ""],
+            [
+                "bits",
+                "supernet",
+                "without the smallest width",
+                "dedicated",
+                "what sharing costs",
+                "",
+                "what the smallest width costs",
+            ],
             (_sharing_row(rows, bits) for bits in sorted(widths, key=int, reverse=True)),
         ),
     ]
@@ -48,9 +55,10 @@ def _sharing_row(rows: Sequence[dict[str, Any]], bits: str) -> list[str]:
     supernet, without, dedicated = (_by_seed(rows, name, bits) for name in names)
     cells = [percent(statistics.fmean(each.values())) if each else "" for each in (supernet, without, dedicated)]
     if not supernet.keys() & dedicated.keys():
-        return [bits, *cells, "", ""]
+        return [bits, *cells, "", "", ""]
     loss = paired_difference(dedicated, supernet)
-    return [bits, *cells, points(loss), _verdict(loss)]
+    smallest = points(paired_difference(without, supernet)) if without else ""
+    return [bits, *cells, points(loss), _verdict(loss), smallest]
 
 
 def _verdict(loss: Difference) -> str:
@@ -64,14 +72,13 @@ def _by_seed(rows: Sequence[dict[str, Any]], training: str, bits: str) -> dict[i
 
 
 def _steps(probes: Sequence[dict[str, Any]]) -> list[str]:
-    shown = [probes[place] for place in sorted({0, len(probes) // 2 - (len(probes) > 1), len(probes) - 1})]
+    shown = [probes[place] for place in sorted({max(0, round(part * len(probes)) - 1) for part in SHOWN})]
     head = ["bits", *(f"{name} at {each['progress']:.0%}" for name in NAMES for each in shown)]
     return [
-        "One training, looked into (the supernet, first seed). Codes changed: which share of a layer's weights",
-        "has another",
-        "code behind one step. Cosine and length: of the gradient of the weight at uniform bits to that at the",
-        "largest,",
-        "on one batch of held-out images. Means over the layers that have a choice; at parts of the run.",
+        "One training, looked into (the supernet, first seed). Codes changed: which share of a layer's weights has",
+        "another code behind one step. Cosine and length: of the gradient of the weight at uniform bits to that at",
+        "the largest, on one batch of held-out images. Means over the layers that have a choice; at parts of the",
+        "run.",
         "",
         *table(head, ([str(bits), *_step_cells(shown, bits)] for bits in WIDTHS)),
     ]

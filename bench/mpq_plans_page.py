@@ -23,10 +23,10 @@ def _gains(found: dict[str, Any]) -> list[str]:
         "",
         f"Greedy search by the loss on {found['images']:,} held-out images; nothing is trained, test images decide",
         f"nothing. Accuracy on the {found['test_images']:,} test images, batch statistics of each plan from training",
-        "images. Beside each plan the uniform one of the most bits that the budget allows. At whole bits it costs just",
-        "the budget; a budget of 2.5 or 3.5 bits is the mean of the costs beside it, and the uniform plan below it is",
-        "cheaper: there a part of the gain is what the rest of the budget buys. ± is one standard error, from the test",
-        "images that one plan has right and the other one not.",
+        "images. Beside each plan the uniform one of the most bits that the budget allows. At whole bits it costs",
+        "just the budget; a budget of 2.5 or 3.5 bits is the mean of the costs beside it, and the uniform plan",
+        "below it is cheaper: there a part of the gain is what the rest of the budget buys. ± is one standard",
+        "error, from the test images that one plan has right and the other one not.",
         "",
         *table(
             ["budget", "limit", "uniform plan", "its accuracy", "searched plan", "gain in points", "", "bits a weight"],
@@ -78,11 +78,9 @@ def _methods(found: dict[str, Any]) -> list[str]:
         "### Methods of search",
         "",
         f"Each alone, none knows what another has scored. Greedy may score {found['evaluations']:,} plans and ends",
-        "when it finds no better one; random search scores as many as greedy did; allocation measures each width",
-        "of each",
-        "layer alone and takes the best sum: so many plans, however many it may. Loss: on the held-out images,",
-        "what the",
-        "search saw.",
+        "when it finds no better one; random search scores as many as greedy did; allocation measures each width of",
+        "each layer alone and takes the best sum: so many plans, however many it may. Loss: on the held-out images,",
+        "what the search saw.",
         "",
         *table(head, ([budget_name(row), *map(_method_cell, row["found"].values())] for row in found["rows"])),
         "",
@@ -115,9 +113,8 @@ def _files(found: dict[str, Any]) -> list[str]:
         "### The files",
         "",
         f"Predictions of each way to run the greedy plan that are not torch's, of {found['test_images']:,}; the",
-        "exported model with pairs of QuantizeLinear and DequantizeLinear on stock onnxruntime, the packed file",
-        "on stock",
-        "onnxruntime and with our kernels.",
+        "exported model with pairs of QuantizeLinear and DequantizeLinear on stock onnxruntime, the packed file on",
+        "stock onnxruntime and with our kernels.",
         "",
         *table(head, map(_file_row, found["rows"])),
     ]
@@ -125,11 +122,9 @@ def _files(found: dict[str, Any]) -> list[str]:
         widest, usual = (max(each[key] for each in margins) for key in ("widest_margin", "median_margin"))
         lines += [
             "",
-            f"{other} predictions differ. Of these images torch's first two logits are at most {widest:.3g}",
-            "apart, of a usual",
-            f"one {usual:.3g}: a number next to the middle between two codes becomes the one or the other as the",
-            "order of a",
-            "float sum decides (docs/mixed-precision.md).",
+            f"{other} predictions differ. Of these images torch's first two logits are at most {widest:.3g} apart,",
+            f"of a usual one {usual:.3g}: a number next to the middle between two codes becomes the one or the other",
+            "as the order of a float sum decides (docs/mixed-precision.md).",
         ]
     return lines
 

@@ -93,9 +93,8 @@ def as_markdown(found: dict[str, Any]) -> str:
         [
             "## What training the chosen plan alone adds",
             "",
-            f"The plan searched at the bit operations of 3 bits (`{found['target']}`), {found['epochs']} epochs",
-            "with no",
-            f"other plan, settings of the supernet at {found['rate']:g} of its learning rates, from labels alone;",
+            f"The plan searched at the bit operations of 3 bits (`{found['target']}`), {found['epochs']} epochs with",
+            f"no other plan, settings of the supernet at {found['rate']:g} of its learning rates, from labels alone;",
             f"{duration(found['seconds'])}.",
             "",
             f"Test accuracy {percent(before['test_accuracy'])} before, {percent(after['test_accuracy'])} after:",

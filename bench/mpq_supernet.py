@@ -19,9 +19,9 @@ ANCHORS = (
 )
 SOURCES = [
     "Published figures, not measured here. Double Rounding: Huang et al., arXiv 2502.01199, table 4: 200 epochs,",
-    "batches",
-    "of 128, no distillation, from a float network of 92.30 %. APoT (float 92.96 %): the README of its repository; its",
-    "levels are no uniform grid. PACT: the paper's figures, as the repository KwangHoonAn/PACT quotes them.",
+    "batches of 128, no distillation, from a float network of 92.30 %. APoT (float 92.96 %): the README of its",
+    "repository; its levels are no uniform grid. PACT: the paper's figures, as the repository KwangHoonAn/PACT",
+    "quotes them.",
 ]
 
 
@@ -60,12 +60,11 @@ def as_markdown(found: dict[str, Any]) -> str:
         f"## One supernet: {recipe['network']} on {recipe['data']}",
         "",
         f"Float network: {percent(found['reference'])} of the {found['test_images']:,} test images right. One",
-        "training of",
-        f"{recipe['epochs']} epochs, {recipe['passes_a_step']} passes a step: {recipe['passes']} passes over the",
-        f"images, {duration(found['seconds'])} on {recipe['threads']} threads; seed {recipe['seed']}. Accuracy where",
-        "all layers have as many bits of weights and of activations, or the nearest that they can have; batch",
-        "statistics",
-        f"computed for each from training images. {found['held_out_images']:,} training images were not trained on.",
+        f"training of {recipe['epochs']} epochs, {recipe['passes_a_step']} passes a step: {recipe['passes']} passes",
+        f"over the images, {duration(found['seconds'])} on {recipe['threads']} threads; seed {recipe['seed']}.",
+        "Accuracy where all layers have as many bits of weights and of activations, or the nearest that they can",
+        f"have; batch statistics computed for each from training images. {found['held_out_images']:,} training",
+        "images were not trained on.",
         "",
         *table(["", *(f"{each['bits']} bits" for each in found["uniform"])], _rows(found)),
     ]
