@@ -133,7 +133,7 @@ def _uniform(opened: Opened, target: Target) -> dict[str, Any]:
     """The largest uniform plan that the budget allows; there always is one, at 2 bits."""
     plan = largest_uniform(opened.space, target.budget)
     assert plan is not None
-    bits = max(bits for bits in range(2, 9) if uniform_plan(opened.space, bits) == plan)
+    bits = min(bits for bits in range(2, 9) if uniform_plan(opened.space, bits) == plan)
     return {"bits": bits, "costs": dataclasses.asdict(opened.space.costs(plan)), **measure_plan(opened, plan)}
 
 
