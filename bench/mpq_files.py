@@ -14,6 +14,9 @@ from qcompile.compiler import compile_file
 from qcompile.frontend.one_shot_run import export_plan
 
 BATCH = 500
+EXPORTED, EXACT, PACKED, KERNELS = "exported, stock", "exported, biases kept", "packed, stock", "packed, kernels"
+# onnxruntime rounds biases beside quantized weights to whole multiples of both steps: at few bits these are long.
+ROUNDS_BIASES = "WeightBiasQuantization"
 
 
 def compile_plan(opened: Opened, plan: BitPlan, name: str) -> tuple[pathlib.Path, pathlib.Path]:
@@ -37,16 +40,18 @@ def _check(opened: Opened, plan: BitPlan, name: str) -> dict[str, Any]:
     test = opened.run.test
     logits = outputs(opened.run.supernet, test.images).numpy()
     images = np.ascontiguousarray(test.images.numpy())
-    ways = {"exported, stock": (exported, False), "packed, stock": (packed, False), "packed, kernels": (packed, True)}
+    found = {
+        EXPORTED: _run(exported, images, library=False),
+        EXACT: _run(exported, images, library=False, disabled_optimizers=[ROUNDS_BIASES]),
+        PACKED: _run(packed, images, library=False),
+        KERNELS: _run(packed, images, library=True),
+    }
     return {
         "file_bytes": packed.stat().st_size,
         "exported_bytes": exported.stat().st_size,
         "images": len(images),
         "torch_accuracy": accuracy(logits.argmax(axis=1), test.labels),
-        "ways": {
-            way: _compare(logits, _run(path, images, library=library), test.labels)
-            for way, (path, library) in ways.items()
-        },
+        "ways": {way: _compare(logits, each, test.labels) for way, each in found.items()},
     }
 
 
@@ -66,14 +71,14 @@ def _compare(wanted: np.ndarray, found: np.ndarray, labels: torch.Tensor) -> dic
     other = found.argmax(axis=1) != wanted.argmax(axis=1)
     return {
         "other_predictions": int(other.sum()),
-        "other_logits": int((found != wanted).any(axis=1).sum()),
+        "largest_difference": float(np.abs(found - wanted).max()),
         "widest_margin": float(margin(wanted)[other].max()) if other.any() else 0.0,
         "median_margin": float(np.median(margin(wanted))),
         "accuracy": accuracy(found.argmax(axis=1), labels),
     }
 
 
-def _run(path: pathlib.Path, images: np.ndarray, *, library: bool) -> np.ndarray:
-    session = runtime.session(path, threads=torch.get_num_threads(), library=library)
+def _run(path: pathlib.Path, images: np.ndarray, *, library: bool, **session_arguments: Any) -> np.ndarray:
+    session = runtime.session(path, threads=torch.get_num_threads(), library=library, **session_arguments)
     parts = np.split(images, range(BATCH, len(images), BATCH))
     return np.concatenate([session.run(None, {"input": part})[0] for part in parts])

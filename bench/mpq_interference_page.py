@@ -32,8 +32,8 @@ def _sharing(found: dict[str, Any]) -> list[str]:
         f"{duration(sum(seconds)) if seconds else 'time not measured'} of training. Test accuracy at uniform bits,",
         "of the supernet, of one that never has each layer's smallest width, and of a network that was trained for",
         "these bits alone, from the same float network with the same settings: it has all passes for itself. What",
-        "sharing costs is the dedicated accuracy less the supernet's, paired by seed, ± a standard error;",
-        "what the smallest width costs the others is the accuracy without it less the supernet's.",
+        "sharing costs is the dedicated accuracy less the supernet's, paired by seed, ± a standard error; what the",
+        "smallest width costs the others is the accuracy without it less the supernet's.",
         "",
         *table(
             [

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from mpq_files import EXACT, EXPORTED, KERNELS, PACKED, ROUNDS_BIASES
 from mpq_markdown import duration, giga, percent, points, table
 from mpq_pairs import Difference
 
 WANTED_GAIN = 0.3  # points
 LEAST_AT_THREE = 91.5  # percent, of ResNet-20 at the bit operations of 3 bits
-WAYS = ("exported, stock", "packed, stock", "packed, kernels")
+WAYS = (EXPORTED, EXACT, PACKED, KERNELS)
 
 
 def as_markdown(found: dict[str, Any]) -> str:
@@ -107,26 +108,31 @@ def _beats(found: dict[str, Any], other: str) -> str:
 
 def _files(found: dict[str, Any]) -> list[str]:
     head = ["budget", "packed file", "torch", *(f"{way}: others, accuracy" for way in WAYS)]
-    margins = [row["file"]["ways"][way] for row in found["rows"] for way in WAYS]
-    other = sum(each["other_predictions"] for each in margins)
-    lines = [
+    return [
         "### The files",
         "",
-        f"Predictions of each way to run the greedy plan that are not torch's, of {found['test_images']:,}; the",
-        "exported model with pairs of QuantizeLinear and DequantizeLinear on stock onnxruntime, the packed file on",
-        "stock onnxruntime and with our kernels.",
+        "How each way to run the greedy plan predicts: the exported model (QuantizeLinear and DequantizeLinear) on",
+        "stock onnxruntime, as it is and without its rounding of biases; the packed file on stock onnxruntime and",
+        f"with our kernels. Others: predictions that are not torch's, of {found['test_images']:,}.",
         "",
         *table(head, map(_file_row, found["rows"])),
+        "",
+        *(_explained(found["rows"], way) for way in WAYS),
+        "On its own onnxruntime rounds biases beside quantized weights to whole multiples of both steps",
+        f"({ROUNDS_BIASES}), which are long at few bits; the packed file keeps them as floats. What differs besides",
+        "are numbers next to the middle between two codes, where the order of a float sum decides.",
     ]
+
+
+def _explained(rows: list[dict[str, Any]], way: str) -> str:
+    """How many predictions differ, how sure torch was of them, and how far logits are apart."""
+    ways = [row["file"]["ways"][way] for row in rows]
+    other, largest = sum(each["other_predictions"] for each in ways), max(each["largest_difference"] for each in ways)
+    text = f"{way}: {other} others in all, logits at most {largest:.2g} apart"
     if other:
-        widest, usual = (max(each[key] for each in margins) for key in ("widest_margin", "median_margin"))
-        lines += [
-            "",
-            f"{other} predictions differ. Of these images torch's first two logits are at most {widest:.3g} apart,",
-            f"of a usual one {usual:.3g}: a number next to the middle between two codes becomes the one or the other",
-            "as the order of a float sum decides (docs/mixed-precision.md).",
-        ]
-    return lines
+        widest, usual = (max(each[key] for each in ways) for key in ("widest_margin", "median_margin"))
+        text += f"; of the others torch's first two logits are at most {widest:.2g} apart, of a usual image {usual:.2g}"
+    return f"{text}."
 
 
 def _file_row(row: dict[str, Any]) -> list[str]:
