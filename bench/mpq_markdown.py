@@ -41,7 +41,7 @@ def duration(seconds: float | None) -> str:
 
 def giga(operations: float) -> str:
     """A number of bit operations, in units of 10^9."""
-    return f"{operations / 1e9:.3g} G"
+    return f"{operations / 1e9:.4g} G"
 
 
 def flow(text: str) -> str:
