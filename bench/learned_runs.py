@@ -116,8 +116,8 @@ def failed_checks(results: Sequence[dict[str, Any]]) -> list[str]:
     return [f"{row['recipe']}: {check['backend']}" for row in results for check in row["checks"] if not check["passed"]]
 
 
-def write_figures(path: pathlib.Path, command: str, results: Sequence[dict[str, Any]]) -> None:
-    """Writes the figures with what they depend on."""
+def write_figures(path: pathlib.Path, command: str, results: Any) -> None:
+    """Writes the figures, whatever JSON can hold, with what they depend on."""
     figures = {
         "command": command,
         "versions": {
@@ -129,7 +129,7 @@ def write_figures(path: pathlib.Path, command: str, results: Sequence[dict[str, 
             "numpy": np.__version__,
         },
         "machine": platform.machine(),
-        "results": list(results),
+        "results": results,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(figures, indent=2) + "\n").encode())
