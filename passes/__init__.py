@@ -29,9 +29,7 @@ from qcompile.passes.spread_pairs import SpreadPairs
 from qcompile.passes.verify import Verify
 
 
-def fusing_passes(
-    weight_bits: int, rounding: ir.passes.InPlacePass | None = None
-) -> tuple[ir.passes.InPlacePass, ...]:
+def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = None) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, exported or float, to one of fused operators, whose activations are still floats.
 
     Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a

@@ -2,5 +2,6 @@
 
 from qcompile.rounding.methods import Plain, RoundedLayer, Rounding, SecondOrder
 from qcompile.rounding.network import RoundToOutputs
+from qcompile.rounding.summary import summarize
 
-__all__ = ["Plain", "RoundToOutputs", "RoundedLayer", "Rounding", "SecondOrder"]
+__all__ = ["Plain", "RoundToOutputs", "RoundedLayer", "Rounding", "SecondOrder", "summarize"]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,8 @@ class Convolution:
         windows = np.moveaxis(windows, 1, axes + 1)  # [samples, outputs..., channels, taps...]
         shape = windows.shape[1 : axes + 1]
         places = np.unravel_index(_choose(math.prod(shape), random), shape)
-        taken = windows[(slice(None), *places)]
+        index: tuple[Any, ...] = (slice(None), *places)
+        taken = windows[index]
         grouped = taken.reshape(taken.shape[0] * taken.shape[1], self.group, -1)
         return np.ascontiguousarray(grouped.transpose(1, 0, 2), np.float64)
 

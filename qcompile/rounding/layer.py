@@ -37,7 +37,8 @@ class RoundedRows:
 
     def values(self) -> Doubles:
         """The rounded weight."""
-        return self.numbers * self.steps[:, None].astype(np.float64)
+        found: Doubles = self.numbers.astype(np.float64) * self.steps[:, None]
+        return found
 
 
 def round_rows(rows: npt.NDArray[np.float32], moments: Moments, bits: int, damping: float) -> RoundedRows:

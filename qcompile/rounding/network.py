@@ -23,7 +23,7 @@ MOST_BYTES = 1 << 29  # of the moments that are summed in one run
 
 @dataclass(frozen=True)
 class Candidate:
-    """A layer with a float weight, the tensor that it reads, and how: None, and ``reason``, where it is rounded plainly."""
+    """A layer with a float weight, the tensor that it reads, and how; None, and ``reason``, where rounded plainly."""
 
     node: ir.Node
     reads: str
@@ -64,7 +64,7 @@ class RoundToOutputs(ir.passes.InPlacePass):
     def _round(self, candidate: Candidate, moments: Moments | None) -> RoundedLayer:
         """Rounds the weight of ``candidate``; gives what is told of it."""
         node, bits = candidate.node, self._bits
-        name, rows = node.name or str(node.inputs[1] and node.inputs[1].name), weight_rows(node)
+        name, rows = layer_name(node), weight_rows(node)
         if moments is None:
             write_rounded(node, *round_to_grid(rows, bits), bits)
             layer = RoundedLayer(name, bits, reason=candidate.reason or "it reads nothing")
@@ -76,6 +76,14 @@ class RoundToOutputs(ir.passes.InPlacePass):
         if self._method.progress is not None:
             self._method.progress(layer)
         return layer
+
+
+def layer_name(node: ir.Node) -> str:
+    """What the layer will be called: as its weight, where that has a usual name."""
+    weight = node.inputs[1]
+    assert weight is not None
+    called = str(weight.name)
+    return called.split(".weight")[0] if ".weight" in called else node.name or called
 
 
 def _described(name: str, bits: int, rounded: RoundedRows) -> RoundedLayer:
