@@ -3,7 +3,8 @@
     python bench/integer_accuracy.py --data-dir DATA --reference FILE [--run RUN ...]
 
 FILE holds the trained float network; each RUN is the folder of a run that learned whole numbers from it (recipe
-resnet20-lc-k16). The test images decide nothing: they are read once, at the end.
+resnet20-lc-k16). Weights that are not learned are rounded to the nearest numbers, or by second order, so that what each
+layer gives on the training images changes least. The test images decide nothing: they are read once, at the end.
 """
 
 import pathlib
@@ -23,33 +24,44 @@ from qcompile.files import write_atomically
 from qcompile.frontend import export_onnx
 from qcompile.frontend.pretrained import read_parameters
 from qcompile.models import build_network
+from qcompile.rounding import Plain, Rounding, SecondOrder
 
 OUTPUT = pathlib.Path(__file__).parent.parent / "docs" / "results" / "integer_accuracy"
 SAMPLES, SEED, BATCH = 1000, 0, 50
-WITHOUT_TRAINING = ((8, 8), (6, 8), (4, 8), (8, 6))  # bits of weights, of activations
+PLAIN = ((8, 8), (6, 8), (4, 8), (3, 8), (8, 6))  # bits of weights, of activations
+SECOND_ORDER = ((8, 8), (4, 8), (3, 8), (2, 8))
 
 
 def measure(data: Dataset, reference: pathlib.Path, runs: list[pathlib.Path]) -> list[dict[str, Any]]:
-    """A row for the float network, for each pair of widths without training, and for each run."""
+    """A row for the float network, for each pair of widths and way to round without training, and for each run."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = pathlib.Path(folder, "float.onnx"), pathlib.Path(folder, "packed.onnx")
         export_float(reference, source)
         rows = [{"weights": "float", "activations": "float", "accuracy": accuracy(source, data, library=False)}]
-        for weight_bits, activation_bits in WITHOUT_TRAINING:
-            names = (f"{weight_bits} bits, rounded", f"{activation_bits} bits")
-            rows.append(row(names, source, target, data, weight_bits, activation_bits))
+        ways: list[tuple[str, Rounding, tuple[tuple[int, int], ...]]]
+        ways = [("to the nearest", Plain(), PLAIN), ("by second order", SecondOrder(), SECOND_ORDER)]
+        for way, rounding, widths in ways:
+            for weight_bits, activation_bits in widths:
+                names = (f"{weight_bits} bits, rounded {way}", f"{activation_bits} bits")
+                rows.append(row(names, source, target, data, (weight_bits, activation_bits), rounding))
         for run in runs:
-            rows.append(row((f"{run.name}, learned", "8 bits"), run / "exported.onnx", target, data, 8, 8))
+            rows.append(row((f"{run.name}, learned", "8 bits"), run / "exported.onnx", target, data, (8, 8), Plain()))
     return rows
 
 
 def row(
-    names: tuple[str, str], source: pathlib.Path, target: pathlib.Path, data: Dataset, weight_bits: int, bits: int
+    names: tuple[str, str],
+    source: pathlib.Path,
+    target: pathlib.Path,
+    data: Dataset,
+    bits: tuple[int, int],
+    rounding: Rounding,
 ) -> dict[str, Any]:
-    """Compiles ``source`` and measures it."""
+    """Compiles ``source`` with ``bits`` of weights and of activations, and measures it."""
     chosen = np.random.default_rng(SEED).permutation(len(data.train_images))[:SAMPLES]
     samples = ArrayReader({"input": data.train_images[chosen]}, BATCH)
-    result = compile_file(source, target, integers=Integers(samples, activation_bits=bits, weight_bits=weight_bits))
+    integers = Integers(samples, activation_bits=bits[1], weight_bits=bits[0], rounding=rounding)
+    result = compile_file(source, target, integers=integers)
     return {
         "weights": names[0],
         "activations": names[1],
@@ -80,7 +92,7 @@ def as_markdown(rows: list[dict[str, Any]], command: str) -> str:
         f"Written by `{command}`; figures in integer_accuracy.json.",
         "",
         f"Accuracy on the 10,000 test images; ranges of activations from {SAMPLES} training images, least squared",
-        "error.",
+        "error. Rounded by second order, weights were rounded by what the layers give on these images.",
         "",
         "| weights | activations | accuracy | against float | file |",
         "|---|---|---|---|---|",

@@ -29,12 +29,13 @@ from qcompile.passes.spread_pairs import SpreadPairs
 from qcompile.passes.verify import Verify
 
 
-def fusing_passes(weight_bits: int) -> tuple[ir.passes.InPlacePass, ...]:
+def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = None) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, exported or float, to one of fused operators, whose activations are still floats.
 
-    Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits.
+    Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a
+    pass that leaves none of them, or plainly.
     """
-    return (*_adopting_passes(), RoundWeights(weight_bits), *_fusing_passes())
+    return (*_adopting_passes(), rounding or RoundWeights(weight_bits), *_fusing_passes())
 
 
 def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:

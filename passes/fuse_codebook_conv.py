@@ -58,12 +58,18 @@ def read_layer(node: ir.Node) -> Layer:
         weight,
         bias=read_bias(bias_source, outputs, ((outputs,),)),
         bias_source=bias_source,
-        attributes=_attributes(node, x, kernel, outputs),
+        attributes=convolution_attributes(node, x, kernel, outputs),
     )
 
 
-def _attributes(node: ir.Node, x: ir.Value, kernel: tuple[int, ...], outputs: int) -> dict[str, int | tuple[int, ...]]:
-    """The attributes of the convolution, every one written out."""
+def convolution_attributes(
+    node: ir.Node, x: ir.Value, kernel: tuple[int, ...], outputs: int
+) -> dict[str, int | tuple[int, ...]]:
+    """The attributes of the Conv ``node`` with ``kernel`` and ``outputs``, every one written out.
+
+    Raises LeftAloneError where a size that is not known, or no operator of ours, could say them; ModelError where they
+    do not fit.
+    """
     axes, given = len(kernel), node.attributes
     strides = tuple(given.get_ints("strides", (1,) * axes))
     dilations = tuple(given.get_ints("dilations", (1,) * axes))

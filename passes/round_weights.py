@@ -36,7 +36,7 @@ class RoundWeights(ir.passes.InPlacePass):
         """Rounds each weight once for each node that reads it."""
         nodes = [node for node in model.graph if has_float_weight(node) and self._is_wanted(node)]
         for node in nodes:
-            _round(node, self._bits)
+            write_rounded(node, *round_to_grid(weight_rows(node), self._bits), self._bits)
         return ir.passes.PassResult(model, modified=bool(nodes))
 
 
@@ -63,11 +63,11 @@ def round_to_grid(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Float
     high = 2 ** (bits - 1) - 1
     best, best_error = largest / high, np.full(len(rows), np.inf)
     for cut in CUTS if bits < 8 else CUTS[-1:]:
-        steps = _safe(largest * cut / high)
+        steps = safe_steps(largest * cut / high)
         rounded = _rounded(rows, steps, high) * steps[:, None]
         error = np.square(rounded - rows, dtype=np.float64).sum(axis=1)
         best, best_error = np.where(error < best_error, steps, best), np.minimum(error, best_error)
-    steps = _safe(best)
+    steps = safe_steps(best)
     return _rounded(rows, steps, high).astype(np.int16), steps
 
 
@@ -76,24 +76,29 @@ def _rounded(rows: Floats, steps: Floats, high: int) -> Floats:
     return cut
 
 
-def _safe(steps: npt.NDArray[np.float64]) -> Floats:
+def safe_steps(steps: npt.NDArray[np.float64]) -> Floats:
     """Steps that can be divided by."""
     return np.where(steps < 1e-30, 1.0, steps).astype(np.float32)
 
 
-def _round(node: ir.Node, bits: int) -> None:
-    """Gives ``node`` a lookup in the place of its weight."""
-    old, graph = node.inputs[1], graph_of(node)
-    assert old is not None
-    weight = constant(old)
+def weight_rows(node: ir.Node) -> Floats:
+    """The weight of ``node``, which ``has_float_weight``, as [n, k]: a row for each output."""
+    weight = constant(node.inputs[1])
     assert weight is not None
-    by_row = node.op_type == "Conv" or bool(node.attributes.get_int("transB", 0))
-    rows = weight.reshape(len(weight), -1) if by_row else weight.T
-    numbers, steps = round_to_grid(np.ascontiguousarray(rows), bits)
+    rows = weight.reshape(len(weight), -1) if _is_by_row(node) else weight.T
+    return np.ascontiguousarray(rows)
+
+
+def write_rounded(node: ir.Node, numbers: npt.NDArray[np.int16], steps: Floats, bits: int) -> None:
+    """Gives ``node`` a lookup of ``numbers`` [n, k] times ``steps`` [n] in the place of its float weight."""
+    old, graph = node.inputs[1], graph_of(node)
+    weight = constant(old)
+    assert old is not None
+    assert weight is not None
     values = np.array([-1, 1]) if bits == 1 else np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
     places = (numbers > 0) if bits == 1 else numbers - values[0]
-    indices = (places.reshape(weight.shape) if by_row else places.T).astype(np.int32)
-    factors = steps.reshape(-1, *[1] * (weight.ndim - 1)) if by_row else steps
+    indices = (places.reshape(weight.shape) if _is_by_row(node) else places.T).astype(np.int32)
+    factors = steps.reshape(-1, *[1] * (weight.ndim - 1)) if _is_by_row(node) else steps
     codebook, index, factor = (initializer(a) for a in (values.astype(np.float32), indices, factors))
     looked_up = ir.node("Gather", [codebook, index], {"axis": 0})
     scaled = ir.node("Mul", [looked_up.outputs[0], factor])
@@ -103,3 +108,8 @@ def _round(node: ir.Node, bits: int) -> None:
     drop_unused(old)
     for value, suffix in ((codebook, "codebook"), (index, "indices"), (factor, "scale")):
         register(graph, value, f"{name}.{suffix}")
+
+
+def _is_by_row(node: ir.Node) -> bool:
+    """Whether the outputs are the first axis of the weight of ``node``."""
+    return node.op_type == "Conv" or bool(node.attributes.get_int("transB", 0))

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from qcompile.integer_ops import EXACT_SUM, INTEGER_LAYERS, decode_integer_weight, largest_sums
 from qcompile.integer_product import largest_product_sum
 from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, operand, sparse_node
+from qcompile.rounding import RoundedLayer, summarize
 from qcompile.text import printable
 
 NOT_CERTAIN = ", sums may exceed 2^24: without our library codes may then differ"
@@ -62,7 +63,8 @@ class CompiledProduct:
 class CompileResult:
     """What compiling did, in the order of the graph.
 
-    Packed layers, products of activations in integers, and what was left alone, with the reason.
+    Packed layers, products of activations in integers, what was left alone, with the reason, and for weights that
+    were rounded by the layers' outputs what that did.
     """
 
     layers: tuple[CompiledLayer, ...]
@@ -70,9 +72,10 @@ class CompileResult:
     source_bytes: int
     target_bytes: int
     products: tuple[CompiledProduct, ...] = ()
+    rounded: tuple[RoundedLayer, ...] = ()
 
     def as_text(self) -> str:
-        """A line for each layer and product, then the sizes of both files."""
+        """A line for each layer and product, what rounding the weights did, then the sizes of both files."""
         packed = [
             f"{printable(layer.name)}: {layer.operator} {'x'.join(map(str, layer.weight_shape))}, {layer.bits}-bit, "
             f"{_codebooks(layer)}, {_corrections(layer)}{layer.weight_bytes} bytes{layer.note}"
@@ -84,7 +87,8 @@ class CompileResult:
             for product in self.products
         ]
         left = [f"{printable(name)}: left alone: {reason}" for name, reason in self.left_alone]
-        return "\n".join([*packed, *left, f"{self.source_bytes} bytes -> {self.target_bytes} bytes"])
+        rounded = summarize(self.rounded)
+        return "\n".join([*packed, *left, *rounded, f"{self.source_bytes} bytes -> {self.target_bytes} bytes"])
 
 
 def _corrections(layer: CompiledLayer) -> str:

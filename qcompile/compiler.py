@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 
 import qcompile
-from qcompile.calibration import MeanSquareError, Method, Reader, calibrate
+from qcompile.calibration import BatchReader, MeanSquareError, Method, Reader, calibrate, read_all
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
@@ -29,6 +29,7 @@ from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
+from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
@@ -41,14 +42,17 @@ class Integers:
     """What makes activations integers: sample inputs, from which each tensor's range is found, and how.
 
     ``reader`` gives batches of inputs by name, until None. ``activation_bits`` is for all tensors or by name;
-    ``weight_bits`` is for weights that were not learned. ``cache`` keeps what was measured: a stopped calibration goes
-    on, a finished one is not run again. ``progress`` is told how many batches were run.
+    ``weight_bits`` is for weights that were not learned, and ``rounding`` says how these are rounded: SecondOrder runs
+    the network on the samples and holds all batches that ``reader`` gives; Plain does neither. ``cache`` keeps what
+    was measured of activations: a stopped calibration goes on, a finished one is not run again. ``progress`` is told
+    how many batches of it were run.
     """
 
     reader: Reader
     activation_bits: int | Mapping[str, int] = 8
     weight_bits: int = 8
     method: Method = field(default_factory=MeanSquareError)
+    rounding: Rounding = field(default_factory=SecondOrder)
     cache: pathlib.Path | None = None
     progress: Callable[[int], None] | None = None
 
@@ -62,6 +66,14 @@ class DynamicIntegers:
 
     activation_bits: int = 8
     weight_bits: int = 8
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was left alone, with the reason, and what was rounded by the layers' outputs."""
+
+    left_alone: LeftAlone
+    rounded: tuple[RoundedLayer, ...]
 
 
 def compile_file(
@@ -87,7 +99,7 @@ def compile_file(
     """
     proto = load_model(source)
     try:
-        model, left_alone = _compile(_deserialize(proto), functions, integers, bfloat16)
+        model, done = _compile(_deserialize(proto), functions, integers, bfloat16)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     data = ir.serde.serialize_model(model).SerializeToString()
@@ -97,7 +109,8 @@ def compile_file(
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
     layers = tuple(describe_layer(node) for node in _layers(model))
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
-    return CompileResult(layers, left_alone, pathlib.Path(source).stat().st_size, len(data), products)
+    source_bytes = pathlib.Path(source).stat().st_size
+    return CompileResult(layers, done.left_alone, source_bytes, len(data), products, done.rounded)
 
 
 def compile_model(
@@ -127,13 +140,14 @@ def _deserialize(proto: onnx.ModelProto) -> ir.Model:
 
 def _compile(
     model: ir.Model, functions: bool, integers: Integers | DynamicIntegers | None, bfloat16: bool
-) -> tuple[ir.Model, LeftAlone]:
-    """Runs the passes over ``model``, in place; also says what was left alone, and why."""
+) -> tuple[ir.Model, _Done]:
+    """Runs the passes over ``model``, in place; also says what was left alone, and why, and what was rounded."""
     if bfloat16 and integers is not None:
         raise QCompileError("bfloat16 is for layers whose activations stay floats, not for integers: choose one")
     _check_not_compiled(model)
     before = _interface(model)
     left_products: LeftAlone = ()
+    rounded: tuple[RoundedLayer, ...] = ()
     if integers is None and quantized_pairs(model):
         left_products = _compile_quantized(model, functions, bfloat16)
     elif integers is None:
@@ -141,14 +155,14 @@ def _compile(
     elif isinstance(integers, DynamicIntegers):
         _run(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
     else:
-        left_products = _compile_integers(model, functions, integers)
+        left_products, rounded = _compile_integers(model, functions, integers)
     if not _layers(model):
         raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
     model.metadata_props[FORMAT_VERSION_KEY] = str(FORMAT_VERSION)
-    return model, (*_left_alone(model, integers), *left_products)
+    return model, _Done((*_left_alone(model, integers), *left_products), rounded)
 
 
 def _compile_quantized(model: ir.Model, functions: bool, bfloat16: bool) -> LeftAlone:
@@ -167,27 +181,40 @@ def _compile_quantized(model: ir.Model, functions: bool, bfloat16: bool) -> Left
     return (*list_not_integer(model), *left_products)
 
 
-def _compile_integers(model: ir.Model, functions: bool, integers: Integers) -> LeftAlone:
+def _compile_integers(
+    model: ir.Model, functions: bool, integers: Integers
+) -> tuple[LeftAlone, tuple[RoundedLayer, ...]]:
     """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations.
 
-    Gives the products of activations that stay float, and why.
+    Gives the products of activations that stay float, and why; and what rounding the weights did.
     """
     _check_opset(model)
-    _run(model, fusing_passes(integers.weight_bits))
+    reader, rounded = _fuse(model, integers)
     left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
     runnable = model.clone()
     AttachFunctions()(runnable)
     ranges = calibrate(
         ir.serde.serialize_model(runnable),
         [str(value.name) for value in quantized_tensors(model)],
-        integers.reader,
+        reader,
         bits=integers.activation_bits,
         method=integers.method,
         cache=integers.cache,
         progress=integers.progress,
     )
     _run(model, integer_passes(ranges, functions=functions))
-    return left_products
+    return left_products, rounded
+
+
+def _fuse(model: ir.Model, integers: Integers) -> tuple[Reader, tuple[RoundedLayer, ...]]:
+    """Rounds the float weights of ``model`` and fuses it; gives the samples again, and what rounding did."""
+    if not isinstance(integers.rounding, SecondOrder):
+        _run(model, fusing_passes(integers.weight_bits))
+        return integers.reader, ()
+    batches = read_all(integers.reader)
+    rounding = RoundToOutputs(integers.weight_bits, batches, integers.rounding)
+    _run(model, fusing_passes(integers.weight_bits, rounding))
+    return BatchReader(batches), rounding.rounded
 
 
 def _check_opset(model: ir.Model) -> None:

@@ -64,10 +64,11 @@ ALLOWED = {
     "models": {"errors"},
     "frontend": BASE | {"__init__", "bit_plan", "datasets", "image_decoding", "image_files", "models", "search"},
     "passes": BASE | {"bfloat16_ops", "calibration", "functions", "integer_product", "row_ops"},
+    "rounding": {"calibration", "errors", "passes", "text"},
     "loading": {"errors"},
-    "compile_result": {"integer_ops", "integer_product", "passes", "text"},
+    "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
-    | {"__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes"},
+    | {"__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes", "rounding"},
     "runtime": {"__init__", "errors"},
     "packed_model": {
         *("__init__", "bfloat16_ops", "errors", "integer_ops", "integer_product", "ops", "row_ops", "sparse_ops"),

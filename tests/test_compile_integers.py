@@ -12,6 +12,7 @@ from qcompile.compiler import Integers, compile_file, compile_model
 from qcompile.errors import ModelError, QCompileError
 from qcompile.packed_model import packed_layers
 from qcompile.report import report_file
+from qcompile.rounding import Plain, SecondOrder
 from tests.network import Network
 from tests.networks import NETWORKS
 from tests.quantizing import samples_of
@@ -61,7 +62,7 @@ def test_bits_of_weights_and_activations(bits):
 def test_the_weights_are_those_of_the_float_model(tmp_path):
     network = NETWORKS["plain"]()
     onnx.save(network.proto(), tmp_path / "float.onnx")
-    for layer in packed_layers(compiled(network)):
+    for layer in packed_layers(compiled(network, rounding=Plain())):
         weight = network.tensors[f"{layer.name}.weight"]
         largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).reshape(-1, *[1] * (weight.ndim - 1))
         assert (np.abs(layer.effective_weight() - weight) <= 0.501 * largest / 127).all()
@@ -128,7 +129,7 @@ def test_a_layer_whose_sums_may_go_beyond_2_to_24_is_told(tmp_path):
     network = Network((4096,))
     network.constant("a.weight", np.ones((3, 4096), np.float32))
     onnx.save(network.gives(network.add("Gemm", ["x", "a.weight"], transB=1)).proto(), tmp_path / "e.onnx")
-    result = compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=integers(network))
+    result = compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=integers(network, rounding=Plain()))
     assert result.layers[0].largest_sum > 2**24
     assert "sums may exceed 2^24: without our library codes may then differ" in result.as_text()
 
@@ -188,6 +189,33 @@ def test_a_cache_spares_the_runs(tmp_path):
     again = compiled(network, cache=cache, progress=counted.append)
     assert counted == [1]
     assert again == first
+
+
+def test_rounding_tells_of_each_layer(tmp_path):
+    network, told = NETWORKS["plain"](), []
+    onnx.save(network.proto(), tmp_path / "e.onnx")
+    options = integers(network, weight_bits=4, rounding=SecondOrder(progress=told.append))
+    result = compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=options)
+    assert result.rounded == tuple(told)
+    assert [layer.name for layer in told] == [layer.name for layer in result.layers]
+    assert all(layer.error < layer.plain_error for layer in told)
+    assert "rounding the weights changes outputs by" in result.as_text()
+
+
+def test_plain_rounding_tells_nothing(tmp_path):
+    network = NETWORKS["plain"]()
+    onnx.save(network.proto(), tmp_path / "e.onnx")
+    result = compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=integers(network, rounding=Plain()))
+    assert result.rounded == ()
+    assert "rounding" not in result.as_text()
+
+
+def test_learned_weights_are_not_rounded_again(tmp_path):
+    network = NETWORKS["codebooks"]()
+    onnx.save(network.proto(), tmp_path / "e.onnx")
+    learned = {"c", "d", "a", "b"} & {layer.name for layer in packed_layers(compiled(network, rounding=Plain()))}
+    result = compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=integers(network))
+    assert not learned & {layer.name for layer in result.rounded}
 
 
 def test_functions_can_be_left_out():

@@ -3,6 +3,17 @@
 from qcompile.calibration.calibrating import calibrate
 from qcompile.calibration.methods import MeanSquareError, Method, MinMax, Percentile
 from qcompile.calibration.ranges import Range
-from qcompile.calibration.readers import ArrayReader, Reader
+from qcompile.calibration.readers import ArrayReader, BatchReader, Reader, read_all
 
-__all__ = ["ArrayReader", "MeanSquareError", "Method", "MinMax", "Percentile", "Range", "Reader", "calibrate"]
+__all__ = [
+    "ArrayReader",
+    "BatchReader",
+    "MeanSquareError",
+    "Method",
+    "MinMax",
+    "Percentile",
+    "Range",
+    "Reader",
+    "calibrate",
+    "read_all",
+]

@@ -24,7 +24,7 @@ def collect(model: onnx.ModelProto, reader: Reader, statistics: Statistics) -> I
 
     Raises QCompileError if the model does not run, or the reader's batches do not fit it or end too early.
     """
-    observe = _observer(model, list(statistics.histograms))
+    observe = observer(model, list(statistics.histograms))
     _skip(reader, statistics.batches)
     while (feed := reader.get_next()) is not None:
         statistics = statistics.with_batch(observe(feed))
@@ -40,8 +40,8 @@ def check_names(model: onnx.ModelProto, names: list[str]) -> None:
         raise QCompileError(f"the model computes no tensor {name!r}; near it are {', '.join(near)}")
 
 
-def _observer(model: onnx.ModelProto, names: list[str]) -> Observe:
-    """What maps a batch of inputs to the tensors ``names``."""
+def observer(model: onnx.ModelProto, names: list[str]) -> Observe:
+    """What maps a batch of inputs to the tensors ``names``, inputs or computed tensors of ``model``, and the inputs."""
     inputs = _inputs(model)
     computed = [name for name in names if name not in inputs]
     exposed = onnx.ModelProto()

@@ -1,6 +1,6 @@
 """Where sample inputs come from, a batch at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,3 +40,19 @@ class ArrayReader:
         if start >= self._rows:
             return None
         return {name: array[start : self._start] for name, array in self._inputs.items()}
+
+
+class BatchReader:
+    """The given batches, one after the other."""
+
+    def __init__(self, batches: Iterable[dict[str, Array]]) -> None:
+        self._batches = iter(batches)
+
+    def get_next(self) -> dict[str, Array] | None:
+        """The next batch; None after the last one."""
+        return next(self._batches, None)
+
+
+def read_all(reader: Reader) -> tuple[dict[str, Array], ...]:
+    """All batches that ``reader`` has left, for who needs them more than once; those of ArrayReader are views."""
+    return tuple(iter(reader.get_next, None))

@@ -26,7 +26,7 @@ class Statistics:
         """These and one more batch of ``tensors``, which are of a float type and finite; else DataError is raised."""
         number = self.batches + 1
         histograms = {
-            name: histogram.merged(histogram_of(_as_floats(name, number, tensors[name])))
+            name: histogram.merged(histogram_of(as_floats(name, number, tensors[name])))
             for name, histogram in self.histograms.items()
         }
         return Statistics(histograms, number)
@@ -46,7 +46,8 @@ def no_statistics(names: Iterable[str]) -> Statistics:
     return Statistics(dict.fromkeys(names, EMPTY))
 
 
-def _as_floats(name: str, batch: int, values: Array) -> npt.NDArray[np.float32]:
+def as_floats(name: str, batch: int, values: Array) -> npt.NDArray[np.float32]:
+    """The values of tensor ``name`` in batch number ``batch``; raises DataError if they are no finite floats."""
     if not np.issubdtype(values.dtype, np.floating):
         raise DataError(f"tensor {name} is {values.dtype}: only float tensors are calibrated")
     with np.errstate(over="ignore"):  # a double beyond float32 is infinite from here on

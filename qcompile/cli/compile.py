@@ -45,6 +45,13 @@ BATCH = 50
     show_default=True,
     help="With --calibration: least squared error, the whole range, or all but 0.01 % at each end.",
 )
+@click.option(
+    "--rounding",
+    type=click.Choice(["second-order", "plain"]),
+    default="second-order",
+    show_default=True,
+    help="With --calibration, of weights not learned: so that outputs on the samples change least, or to the nearest.",
+)
 @click.option("--plan", type=EXISTING, help="EXPORTED is a run of a one-shot recipe: the bits of each of its layers.")
 @click.option("--data-dir", type=FOLDER, help="With --plan: where the data sets lie, as for learn.")
 @click.option("--calibration-cache", type=TO_FILE, help="Keeps what calibration measured, to go on or to use again.")
@@ -60,6 +67,7 @@ def compile_command(
     bits: int,
     activation_bits: int,
     calibrate_method: str,
+    rounding: str,
     plan: pathlib.Path | None,
     data_dir: pathlib.Path | None,
     calibration_cache: pathlib.Path | None,
@@ -80,6 +88,7 @@ def compile_command(
     from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
     from qcompile.compiler import DynamicIntegers, Integers, compile_file
     from qcompile.loading import fixed_batch, load_model
+    from qcompile.rounding import Plain, SecondOrder
 
     samples = read_inputs(calibration)
     methods: dict[str, Method] = {"mse": MeanSquareError(), "minmax": MinMax(), "percentile": Percentile()}
@@ -91,6 +100,7 @@ def compile_command(
             weight_bits=bits,
             method=methods[calibrate_method],
             cache=calibration_cache,
+            rounding=Plain() if rounding == "plain" else SecondOrder(),
         )
     click.echo(compile_file(exported, output, functions=functions, integers=integers, bfloat16=bfloat16).as_text())
 
@@ -133,7 +143,8 @@ def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool, 
         )
     if context.params["data_dir"] is not None and context.params["plan"] is None:
         raise click.UsageError("--data-dir needs --plan")
-    needs = {"calibrate_method": "--calibration", "calibration_cache": "--calibration"} if not calibrates else {}
+    calibrating = ("calibrate_method", "calibration_cache", "rounding")
+    needs = dict.fromkeys(calibrating, "--calibration") if not calibrates else {}
     if not calibrates and not dynamic:
         needs |= dict.fromkeys(("bits", "activation_bits"), "--calibration or --dynamic")
     for name, needed in needs.items():

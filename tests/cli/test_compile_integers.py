@@ -55,6 +55,24 @@ def test_every_method_compiles(exported, tmp_path, method):
     assert invoke("compile", model, "--calibration", samples, *options).exit_code == 0
 
 
+def test_weights_are_rounded_by_outputs_or_plainly(exported, tmp_path):
+    model, samples = exported
+    texts = {}
+    for rounding in ("second-order", "plain"):
+        options = ["--bits", 3, "--rounding", rounding, "-o", tmp_path / rounding]
+        result = invoke("compile", model, "--calibration", samples, *options)
+        assert result.exit_code == 0, result.output
+        texts[rounding] = result.output
+    assert "rounding the weights changes outputs by" in texts["second-order"]
+    assert "rounding" not in texts["plain"]
+    x = dict(np.load(samples))
+    wanted, *found = (
+        onnxruntime.InferenceSession(p).run(None, x)[0] for p in (model, tmp_path / "second-order", tmp_path / "plain")
+    )
+    errors = [np.square(each - wanted).mean() for each in found]
+    assert errors[0] < 0.5 * errors[1]
+
+
 def test_a_cache_is_kept(exported, tmp_path):
     model, samples = exported
     for target in ("a", "b"):
@@ -71,7 +89,14 @@ def test_a_batch_that_the_model_fixes_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [["--bits", 8], ["--activation-bits", 4], ["--calibrate-method", "mse"], ["--calibration-cache", "c"]]
+    "options",
+    [
+        ["--bits", 8],
+        ["--activation-bits", 4],
+        ["--calibrate-method", "mse"],
+        ["--calibration-cache", "c"],
+        ["--rounding", "plain"],
+    ],
 )
 def test_an_option_that_would_do_nothing_is_refused(exported, tmp_path, options):
     result = invoke("compile", exported[0], *options, "-o", tmp_path / "p.onnx")
