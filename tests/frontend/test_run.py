@@ -264,7 +264,7 @@ def test_a_run_is_not_resumed_with_other_data(tmp_path, monkeypatch):
         run(folder, stop=stop_after(1))
     original = datasets.load("digits", Path())
     original.train_images[0, 0, 0, 0] += 0.5
-    monkeypatch.setattr("qcompile.frontend.run.data.load", lambda name, data_dir: original)
+    monkeypatch.setattr("qcompile.frontend.run.data.load_any", lambda *_: original)
     with pytest.raises(DataError, match="not the one that the run was begun with"):
         run(folder, resume=True)
 
