@@ -1,7 +1,7 @@
 """How many bits each layer has: what a search chooses, a person may edit, and compiling follows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,11 @@ class LayerBits:
 
 
 BitPlan = Mapping[str, LayerBits]  # by layer name, in the network's order
+
+
+def nearest_width(candidates: Sequence[int], bits: int) -> int:
+    """The largest of ``candidates``, ascending, that is not above ``bits``; the smallest where all are."""
+    return max((found for found in candidates if found <= bits), default=candidates[0])
 
 
 def write_plan(plan: BitPlan, notes: Mapping[str, Any]) -> str:

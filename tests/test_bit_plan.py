@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qcompile.bit_plan import LayerBits, read_plan, write_plan
+from qcompile.bit_plan import LayerBits, nearest_width, read_plan, write_plan
 from qcompile.errors import DataError
 
 PLAN = {"conv1": LayerBits(8, 8), 'layer "a".conv': LayerBits(2, 3)}
@@ -37,3 +37,7 @@ def test_a_layer_is_a_line_so_that_a_person_can_edit_it():
 def test_what_is_no_plan_is_refused_with_its_place(text, message):
     with pytest.raises(DataError, match=message):
         read_plan(text, "plan.json")
+
+
+def test_the_nearest_width_is_not_above_what_is_wanted_if_any_is_not():
+    assert [nearest_width((3, 4, 8), bits) for bits in (2, 3, 7, 8, 9)] == [3, 3, 4, 8, 8]

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from qcompile.datasets import IN_FILES
-from qcompile.frontend.drawn_images import check_augmentation
 from qcompile.frontend.mixed.bit_scheduler import (
     BitScheduler,
     FlipRate,
@@ -21,7 +19,7 @@ from qcompile.frontend.mixed.supernet_optimizer import SupernetOptimization
 from qcompile.frontend.mixed.supernet_training import SupernetSettings
 from qcompile.frontend.mixed.training_step import Passes
 from qcompile.frontend.ranges import check_range
-from qcompile.frontend.recipe import ReferenceSettings, check_names
+from qcompile.frontend.recipe import ReferenceSettings, check_run
 
 ONE_SHOT = "one-shot"
 
@@ -88,10 +86,12 @@ class OneShotRecipe:
     learning: SupernetLearning = field(default_factory=SupernetLearning)
 
     def __post_init__(self) -> None:
-        check_names(self.network, self.data)
-        for optimization in (self.reference.optimization, self.learning.optimization):
-            check_augmentation(optimization.augmentation, in_files=self.data in IN_FILES)
-        check_range("seed", self.seed, 0, 2**63 - 1)
-        check_range("threads", self.threads, 1, 1024)
-        check_range("calibration_images", self.calibration_images, 1, 10_000_000)
+        check_run(
+            self.network,
+            self.data,
+            (self.reference.optimization.augmentation, self.learning.optimization.augmentation),
+            seed=self.seed,
+            threads=self.threads,
+            calibration_images=self.calibration_images,
+        )
         check_range("held_out_images", self.held_out_images, 1, 10_000_000)

@@ -1,11 +1,12 @@
 """A recipe: everything that decides the outcome of ``qcompile learn``, read from TOML."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from qcompile.datasets import DATASET_NAMES, IN_FILES
 from qcompile.errors import RecipeError
-from qcompile.frontend.drawn_images import check_augmentation
+from qcompile.frontend.drawn_images import Augmentation, check_augmentation
 from qcompile.frontend.layer_rule import LayerRule
 from qcompile.frontend.ranges import check_range
 from qcompile.frontend.schedule import Schedule
@@ -74,18 +75,27 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self) -> None:
-        check_names(self.network, self.data)
-        for optimization in (self.reference.optimization, self.learning.optimization):
-            check_augmentation(optimization.augmentation, in_files=self.data in IN_FILES)
-        check_range("seed", self.seed, 0, 2**63 - 1)
-        check_range("threads", self.threads, 1, 1024)
-        check_range("calibration_images", self.calibration_images, 1, 10_000_000)
+        check_run(
+            self.network,
+            self.data,
+            (self.reference.optimization.augmentation, self.learning.optimization.augmentation),
+            seed=self.seed,
+            threads=self.threads,
+            calibration_images=self.calibration_images,
+        )
         if not self.layers:
             raise RecipeError('layers is empty; give at least "*" = { codebook = "adaptive", entries = 2 }')
 
 
-def check_names(network: str, data: str) -> None:
-    """Raises RecipeError if there is no network or no data set of this name."""
+def check_run(
+    network: str, data: str, augmentations: Iterable[Augmentation], *, seed: int, threads: int, calibration_images: int
+) -> None:
+    """What all recipes have. Raises RecipeError for an unknown network or data set, or a setting out of range."""
     for key, name, names in (("network", network, NETWORK_NAMES), ("data", data, DATASET_NAMES)):
         if name not in names:
             raise RecipeError(f'{key} is "{name}", wanted one of {", ".join(names)}')
+    for augmentation in augmentations:
+        check_augmentation(augmentation, in_files=data in IN_FILES)
+    check_range("seed", seed, 0, 2**63 - 1)
+    check_range("threads", threads, 1, 1024)
+    check_range("calibration_images", calibration_images, 1, 10_000_000)

@@ -1,6 +1,6 @@
 """Greedy search from several plans: one way down may end in a plan that a uniform one beats."""
 
-from qcompile.bit_plan import LayerBits
+from qcompile.bit_plan import LayerBits, nearest_width
 from qcompile.search.budget import Budget
 from qcompile.search.greedy import EVALUATIONS, greedy_search
 from qcompile.search.result import SearchResult
@@ -39,9 +39,6 @@ def largest_uniform(space: SearchSpace, budget: Budget) -> dict[str, LayerBits] 
 def uniform_plan(space: SearchSpace, bits: int) -> dict[str, LayerBits]:
     """Every layer at its largest candidates that are not above ``bits``, or its smallest where all are."""
     return {
-        layer.name: LayerBits(_nearest(layer.weight, bits), _nearest(layer.activation, bits)) for layer in space.layers
+        layer.name: LayerBits(nearest_width(layer.weight, bits), nearest_width(layer.activation, bits))
+        for layer in space.layers
     }
-
-
-def _nearest(candidates: tuple[int, ...], bits: int) -> int:
-    return max((found for found in candidates if found <= bits), default=candidates[0])

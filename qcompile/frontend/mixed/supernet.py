@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from qcompile.bit_plan import BitPlan, LayerBits
+from qcompile.bit_plan import BitPlan, LayerBits, nearest_width
 from qcompile.errors import DataError
 from qcompile.frontend.batch_norm import recompute_batch_statistics
 from qcompile.frontend.mixed.candidates import Candidates
@@ -65,7 +65,7 @@ class Supernet(nn.Module):
     def uniform(self, bits: int) -> dict[str, LayerBits]:
         """Every layer at its largest candidates that are not above ``bits``, or its smallest where all are."""
         return {
-            name: LayerBits(_nearest(its.weight, bits), _nearest(its.activation, bits))
+            name: LayerBits(nearest_width(its.weight, bits), nearest_width(its.activation, bits))
             for name, its in self.candidates.items()
         }
 
@@ -141,7 +141,3 @@ def recalibrate(supernet: Supernet, batches: Iterable[torch.Tensor]) -> None:
 def _initialize(quantizer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
     assert isinstance(quantizer, QuantizedLayer | StreamQuantizer)
     quantizer.initialize_steps(inputs[0])
-
-
-def _nearest(candidates: tuple[int, ...], bits: int) -> int:
-    return max((found for found in candidates if found <= bits), default=candidates[0])
