@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 NETWORK_NAMES = (
     *("digits", "lenet300", "lenet5", "resnet20", "resnet32", "resnet56", "vgg12"),
-    *("resnet18", "mobilenetv2", "efficientnet-lite0"),
+    *("resnet18", "mobilenetv2", "efficientnet-lite0", "dscnn"),
 )
 
 
@@ -16,7 +16,7 @@ def build_network(name: str) -> "Network":
 
     Raises ValueError, listing the names, if there is no network of that name.
     """
-    from qcompile.models import efficientnet_lite, imagenet_resnet, lenet, mobilenet, resnet, vgg
+    from qcompile.models import dscnn, efficientnet_lite, imagenet_resnet, lenet, mobilenet, resnet, vgg
 
     match name:
         case "digits":
@@ -35,4 +35,6 @@ def build_network(name: str) -> "Network":
             return mobilenet.MobileNetV2()
         case "efficientnet-lite0":
             return efficientnet_lite.EfficientNetLite0()
+        case "dscnn":
+            return dscnn.DSCNN()
     raise ValueError(f'no network is called "{name}"; there are {", ".join(NETWORK_NAMES)}')

@@ -18,6 +18,7 @@ from qcompile.passes.fuse_float_residuals import FuseFloatResiduals
 from qcompile.passes.fuse_integer_tables import FuseIntegerTables
 from qcompile.passes.fuse_integers import FuseIntegers
 from qcompile.passes.fuse_moves import FuseMoves
+from qcompile.passes.fuse_pads import FusePads
 from qcompile.passes.fuse_subsampling import FuseSubsampling
 from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.insert_qdq import InsertQdq
@@ -86,6 +87,7 @@ def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
     return (
         # First: auto_pad needs the size of its input, folding the number of axes.
         InferShapes(),
+        FusePads(),
         AdoptQuantizedPairs(),
         AdoptQuantizedWeights(),
     )

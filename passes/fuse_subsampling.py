@@ -13,6 +13,7 @@ from qcompile.ops import CODEBOOK_CONV, DOMAIN, DOMAIN_VERSION
 from qcompile.passes._fuse import PLAIN_BITS
 from qcompile.passes._match import constant, is_standard
 from qcompile.passes._operands import absent, drop_unused, free_name, initializer, register
+from qcompile.passes._pads import zero_pads
 
 RANK = 4  # [batch, channels, height, width]
 
@@ -53,22 +54,17 @@ class FuseSubsampling(ir.passes.InPlacePass):
 
 def read_subsampling(node: ir.Node) -> Subsampling | None:
     """What the Pad ``node`` and the Slices before it do; None where it is something else."""
-    if len(node.inputs) < 2:  # before opset 11
+    pads, x = zero_pads(node), node.inputs[0]
+    if x is None or pads is None or pads.shape[1] != RANK:
         return None
-    pads, x = constant(node.inputs[1]), node.inputs[0]
-    value = constant(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] is not None else np.zeros(1)
-    plain = node.attributes.get_string("mode", "constant") == "constant" and len(node.inputs) <= 3
-    if x is None or pads is None or value is None or value.any() or not plain or pads.size != 8:
-        return None
-    before, after = int(pads.reshape(-1)[1]), int(pads.reshape(-1)[5])
-    others = np.delete(pads.reshape(-1), [1, 5])
+    before, after = pads[:, 1].tolist()
     steps = {2: 1, 3: 1}
     while (slicing := x.producer()) is not None and is_standard(slicing, "Slice") and len(x.uses()) == 1:
         if not _add_steps(slicing, steps) or slicing.inputs[0] is None:
             return None
         x = slicing.inputs[0]
     channels = x.shape.dims[1] if x.shape is not None and len(x.shape.dims) == RANK else None
-    if others.any() or min(before, after) < 0 or not isinstance(channels, int) or steps == {2: 1, 3: 1}:
+    if pads[:, [0, 2, 3]].any() or min(before, after) < 0 or not isinstance(channels, int) or steps == {2: 1, 3: 1}:
         return None
     return Subsampling(x, (steps[2], steps[3]), channels, before, after)
 

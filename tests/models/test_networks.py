@@ -25,7 +25,7 @@ def test_sizes_and_shapes(name):
 
 
 def test_every_network_is_tested_here_or_with_the_imagenet_ones():
-    assert set(NETWORK_NAMES) - set(SIZES) == {"resnet18", "mobilenetv2", "efficientnet-lite0"}
+    assert set(NETWORK_NAMES) - set(SIZES) == {"resnet18", "mobilenetv2", "efficientnet-lite0", "dscnn"}
 
 
 def test_an_unknown_name_lists_the_names():
