@@ -5,9 +5,8 @@
     python bench/compile.py efficientnet-lite0 --data-dir DATA --reference FILE
     python bench/compile.py dscnn              --data-dir DATA --reference FILE
 
-FILE holds the trained weights: the first two as published with the CIFAR ResNets of chenyaofo or akamaster, the third as
-EfficientNet-PyTorch names them, the last as Keras saves MLPerf Tiny's network, in an .npz. The data that judges decides
-nothing: it is read once, at the end of each row.
+FILE holds the trained weights: of the ResNets and EfficientNet-Lite0 as torch saves them, of DS-CNN as Keras does, in an
+.npz. The data that judges decides nothing: it is read at the end of each row.
 """
 
 import argparse
@@ -79,8 +78,8 @@ def write_page(folder: pathlib.Path) -> None:
         "# Float networks compiled without training",
         "",
         "Written by `bench/compile.py`; the command of each table stands with it. Bits are those of weights and of",
-        "activations. Weights are rounded by second order on the images that calibrate. Bytes are those of the file, then",
-        "without the operators' portable bodies.",
+        "activations. Weights are rounded by second order on what calibrates. Bytes are those of the file, then without",
+        "the operators' portable bodies.",
     ]
     for name, network in NETWORKS.items():
         path = folder / f"compile-{name}.json"
