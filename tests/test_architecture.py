@@ -70,14 +70,7 @@ ALLOWED = {
     "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
     | {
-        "__init__",
-        "calibration",
-        "compile_result",
-        "functions",
-        "integer_product",
-        "loading",
-        "passes",
-        "places",
+        *("__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes", "places"),
         "rounding",
     },
     "runtime": {"__init__", "errors"},
@@ -93,6 +86,10 @@ ALLOWED = {
     "weight_error": {"errors", "loading", "packed_model"},
     "report": {"json_text", "loading", "packed_model", "places", "text", "weight_error"},
     "verification": CORE | {"runtime"},
+    "debugging": {
+        *("calibration", "errors", "integer_product", "json_text", "loading", "ops", "packed_model", "places"),
+        *("report", "sparse_ops", "text", "tiles"),
+    },
     "random_inputs": {"errors"},
     "multiply_adds": {"sparse_ops"},
     "kernel_choice": {"__init__", "bfloat16_ops", "errors", "integer_ops", "ops", "runtime", "sparse_ops"},

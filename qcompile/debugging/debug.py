@@ -8,14 +8,14 @@ from typing import Any
 import numpy.typing as npt
 import onnx
 
-from qcompile.debugging.counterparts import find_counterparts
+from qcompile.debugging.counterparts import Counterpart, find_counterparts
 from qcompile.debugging.layers import Layer, find_layers
 from qcompile.debugging.measuring import Measured, Pair
 from qcompile.debugging.result import DebuggedLayer, DebugResult
 from qcompile.debugging.wider import wider_weights
 from qcompile.errors import DataError, ModelError
 from qcompile.loading import load_model
-from qcompile.report import LayerReport, report_file
+from qcompile.report import report_file
 
 Array = npt.NDArray[Any]
 MOST_BYTES = 1 << 28  # of tensors that are held at a time
@@ -44,12 +44,13 @@ def debug_files(
     _check_matches(floats, packed, layers)
     pair = Pair(before, after, counterparts, most_bytes)
     fitting = [layer for layer in layers if layer.problem is None]
-    measured = dict(zip(map(id, fitting), pair.measure_layers(fitting, inputs), strict=True))
-    reports = iter(report_file(packed).layers)
-    rows = [
-        _row(layer, next(reports) if layer.packed else None, measured.get(id(layer)), counterparts)
-        for layer in layers
-    ]
+    measured = iter(pair.measure_layers(fitting, inputs))
+    sizes = iter(report_file(packed).layers)  # in the order of the graph, as are those of them with a weight
+    rows = []
+    for layer in layers:
+        stored = next(sizes).total_bytes if layer.packed is not None else 0
+        found = next(measured) if layer.problem is None else None
+        rows.append(_row(layer, stored, found, counterparts))
     steepest, fall = _steepest(rows)
     outputs = _shared_outputs(before, after)
     return DebugResult(
@@ -61,3 +62,64 @@ def debug_files(
         steepest=steepest,
         fall_db=fall,
     )
+
+
+def _check_inputs(floats: onnx.ModelProto, inputs: Mapping[str, Array]) -> None:
+    stored = {tensor.name for tensor in floats.graph.initializer}
+    wanted = [value.name for value in floats.graph.input if value.name not in stored]
+    if set(inputs) != set(wanted):
+        given = ", ".join(sorted(inputs)) or "nothing"
+        raise DataError(f"the float model takes {', '.join(wanted) or 'nothing'}; the inputs have {given}")
+
+
+def _check_matches(floats: str | pathlib.Path, packed: str | pathlib.Path, layers: Sequence[Layer]) -> None:
+    if all(layer.problem is not None for layer in layers):
+        raise ModelError(
+            f"0 of {len(layers)} layers of {packed} have a counterpart in {floats}: {layers[0].problem}. "
+            "Give the model that was compiled, and compile it again where an older qcompile did"
+        )
+
+
+def _row(layer: Layer, stored: int, found: Measured | None, counterparts: Mapping[str, Counterpart]) -> DebuggedLayer:
+    return DebuggedLayer(
+        name=layer.name,
+        op=layer.node.op_type,
+        bits=None if layer.packed is None else layer.packed.bits,
+        activation_bits=layer.activation_bits,
+        bytes=stored,
+        tensor=counterparts[layer.output].tensor if layer.output in counterparts else None,
+        local_db=None if found is None else found.local_db,
+        cumulative_db=None if found is None else found.cumulative_db,
+        before_db=None if found is None else found.before_db,
+        clipped_inputs=None if found is None else found.clipped_inputs,
+        clipped_outputs=None if found is None else found.clipped_outputs,
+        wider=() if layer.packed is None else wider_weights(layer.packed),
+        problem=layer.problem,
+    )
+
+
+def _badness(layer: DebuggedLayer) -> tuple[bool, float]:
+    return layer.local_db is None, 0.0 if layer.local_db is None else layer.local_db
+
+
+def _steepest(rows: Sequence[DebuggedLayer]) -> tuple[str | None, float | None]:
+    """The layer at which the cumulative SQNR falls most, and by how much; None where nothing falls."""
+    best = max((row.local_db for row in rows if row.local_db is not None and row.local_db < math.inf), default=None)
+    falls = {row.name: _fall(row, best) for row in rows if row.cumulative_db is not None}
+    name = max(falls, key=lambda name: falls[name], default=None)
+    return (None, None) if best is None or name is None or falls[name] <= 0 else (name, falls[name])
+
+
+def _fall(row: DebuggedLayer, best: float | None) -> float:
+    """From what the layer reads, at ``best`` where that is exact, to what it gives."""
+    assert row.cumulative_db is not None
+    assert row.before_db is not None
+    before = row.before_db if row.before_db < math.inf else best
+    return 0.0 if before is None or row.cumulative_db == before else before - row.cumulative_db
+
+
+def _shared_outputs(floats: onnx.ModelProto, packed: onnx.ModelProto) -> list[str]:
+    """The outputs that both have as floats."""
+    known = {value.name for value in floats.graph.output}
+    found = [value for value in packed.graph.output if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT]
+    return [value.name for value in found if value.name in known]

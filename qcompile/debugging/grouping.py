@@ -52,4 +52,4 @@ def _size(value: onnx.ValueInfoProto) -> int | None:
     tensor = value.type.tensor_type
     if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
         return None
-    return math.prod(dim.dim_value for dim in tensor.shape.dim)
+    return math.prod(int(dim.dim_value) for dim in tensor.shape.dim)

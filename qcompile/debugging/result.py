@@ -127,10 +127,11 @@ def _advice(layer: DebuggedLayer) -> list[str]:
 
 
 def _totals(result: DebugResult) -> list[str]:
-    lines = [f"output {name}: {_decibels(value)} over {result.samples:,} samples" for name, value in result.outputs_db.items()]
+    lines = [
+        f"output {name}: {_decibels(value)} over {result.samples:,} samples"
+        for name, value in result.outputs_db.items()
+    ]
     if result.steepest is not None and result.fall_db is not None:
         lines.append(f"the cumulative SQNR falls most at {result.steepest}: by {result.fall_db:.1f} dB")
     measured = len(_measured(result))
     return [*lines, f"{measured} of {len(result.layers)} layers compared with {result.float_path}"]
-
-

@@ -27,7 +27,7 @@ def wider_weights(layer: PackedLayer) -> tuple[Wider, ...]:
 
 def _stored_bytes(layer: PackedLayer, bits: int) -> int:
     """Bytes of indices and codebook at ``bits`` bits (docs/packed-format.md, sections 2 and 7)."""
-    groups = layer.codebook.shape[0] if layer.codebook.size else 0
+    groups: int = layer.codebook.shape[0] if layer.codebook.size else 0
     entries = groups * 2**bits
     if layer.is_integer:
         return tiled_size(layer.weight_shape, _group(layer.node), bits) + entries
@@ -35,4 +35,4 @@ def _stored_bytes(layer: PackedLayer, bits: int) -> int:
 
 
 def _group(node: onnx.NodeProto) -> int:
-    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == "group"), 1)
