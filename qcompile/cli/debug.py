@@ -17,7 +17,7 @@ def debug(floats: pathlib.Path, packed: pathlib.Path, inputs: pathlib.Path, as_j
     """Compares each layer of PACKED with FLOAT, the model that it was compiled from, the worst layer first.
 
     Local: the layer alone, on FLOAT's input to it. Cumulative: as PACKED computes it, with all errors before it. Both
-    are 10 log10(signal / noise), in dB. What a model quantizes itself counts from before its QuantizeLinear.
+    are 10 log10(signal / noise), in dB. Where FLOAT is quantized itself, its own rounding is no error.
     """
     from qcompile.debugging import debug_files
 

@@ -10,6 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from qcompile import ops
+from qcompile.debugging.own_rounding import rounded_tensors
 from qcompile.places import CodePlace, read_places
 
 Array = npt.NDArray[Any]
@@ -21,10 +22,12 @@ LARGEST_CODE = 255
 class Counterpart:
     """``tensor`` of the float model, and of codes what they mean; ``lowest`` to ``highest`` are those that occur.
 
-    ``place`` is None where the packed file has the floats themselves.
+    ``place`` is None where the packed file has the floats themselves. ``unrounded`` is ``tensor``, or, where the float
+    model rounds it itself, what it is before that.
     """
 
     tensor: str
+    unrounded: str
     place: CodePlace | None = None
     lowest: int = 0
     highest: int = LARGEST_CODE
@@ -37,18 +40,22 @@ class Counterpart:
         return _in_file_order(codes, self.place)
 
     def decode(self, found: Array) -> Array:
-        """What the packed file has as numbers (float64 where they are codes), in the layout of the float model."""
+        """What the packed file has as numbers, as DequantizeLinear gives them, in the layout of the float model."""
         if self.place is None:
             return found
-        codes = _in_model_order(found, self.place).astype(np.float64)
-        return (codes - self.place.zero_point) * self.place.scale
+        codes = _in_model_order(found, self.place).astype(np.float32)
+        return (codes - np.float32(self.place.zero_point)) * np.float32(self.place.scale)
 
     def clips(self, numbers: Array) -> npt.NDArray[np.bool_]:
-        """Which ``numbers`` lie more than half a step beyond the codes."""
+        """Which ``numbers``, those of ``unrounded``, lie more than a step beyond the codes: further than zero points are rounded.
+
+        Below codes that begin at zero nothing counts: they are the rectifier as well.
+        """
         if self.place is None:
             return np.zeros(numbers.shape, np.bool_)
         steps = self._steps(numbers)
-        return (steps < self.lowest - 0.5) | (steps > self.highest + 0.5)
+        below = steps < self.lowest - 1 if self.lowest < self.place.zero_point else np.zeros(steps.shape, np.bool_)
+        return below | (steps > self.highest + 1)
 
     def _steps(self, numbers: Array) -> npt.NDArray[np.float64]:
         assert self.place is not None
@@ -58,17 +65,20 @@ class Counterpart:
 def find_counterparts(floats: onnx.ModelProto, packed: onnx.ModelProto) -> dict[str, Counterpart]:
     """By the names of tensors in ``packed``, the inputs and computed ones of ``floats`` that they stand for.
 
-    Codes are found by what compiling wrote into the file, floats by their names, which compiling keeps.
+    Codes are found by what compiling wrote into the file, floats by their names, which compiling keeps. Where the float
+    model itself rounds what the codes stand for, the counterpart is what it computes with: behind its rounding.
     Raises ModelError where the file does not say of codes what compiling writes.
     """
     places, known = read_places(packed), set(tensor_names(floats))
     initializers = {tensor.name: tensor for tensor in packed.graph.initializer}
     own = {name: node for node in packed.graph.node if node.domain == ops.DOMAIN for name in node.output}
     codes = code_tensors(packed)
-    found = {name: Counterpart(name) for name in tensor_names(packed) if name in known and name not in codes}
+    rounded = rounded_tensors(floats)
+    found = {name: Counterpart(name, name) for name in tensor_names(packed) if name in known and name not in codes}
     for name, place in places.items():
         if name in own and place.tensor in known:
-            found[name] = Counterpart(place.tensor, place, *_bounds(own[name], initializers))
+            tensor = rounded.get((place.tensor, np.float32(place.scale)), place.tensor)
+            found[name] = Counterpart(tensor, place.tensor, place, *_bounds(own[name], initializers))
     return found
 
 

@@ -31,8 +31,8 @@ def debug_files(
     """How far each layer of the file ``packed`` is from ``floats``, the model that it was compiled from.
 
     ``inputs`` are arrays [rows, ...] by name. Layers are run in groups of so many that the tensors held at a time have
-    ``most_bytes`` bytes at most, or are those of one layer. A model that was quantized already is compared before its
-    own QuantizeLinear: what is found is the rounding that it does there.
+    ``most_bytes`` bytes at most, or are those of one layer. A model that was quantized already is compared behind its
+    own rounding, so nothing should differ; the float model that it was made of shows that rounding, by equal names.
 
     Raises ModelError if a file is not what it must be or no layer has a counterpart; DataError where the inputs do not
     fit; QCompileError where a model does not run.
@@ -61,6 +61,7 @@ def debug_files(
         outputs_db=pair.measure_outputs(outputs, inputs) if outputs else {},
         steepest=steepest,
         fall_db=fall,
+        rounds_itself=any(one.tensor != one.unrounded for one in counterparts.values()),
     )
 
 

@@ -16,8 +16,9 @@ from qcompile.sparse_ops import SPARSE_OF
 class Layer:
     """An operator with a packed weight, or a product of activations, whose ``packed`` is None.
 
-    ``output`` is the tensor at its end: behind corrections, and behind the Transpose that puts the channels of floats
-    in their place. ``reads`` are the tensors nearest before it that have a counterpart; ``nodes`` lie in between.
+    ``output`` is the tensor at its end: behind corrections, behind the Transpose that puts the channels of floats in
+    their place, or behind the DequantizeLinear that ends the graph. ``reads`` are the tensors nearest before it that
+    have a counterpart; ``nodes`` lie in between.
     """
 
     node: onnx.NodeProto
@@ -112,7 +113,7 @@ def _graphs(attribute: onnx.AttributeProto) -> Sequence[onnx.GraphProto]:
 
 
 def _continues(node: onnx.NodeProto, value: str) -> bool:
-    """Whether ``node`` only puts the axes of ``value`` in order or corrects it."""
+    """Whether ``node`` only puts the axes of ``value`` in order, makes codes of it numbers, or corrects it."""
     if node.domain == DOMAIN:
         return node.op_type in SPARSE_OF.values() and node.input[1] == value
-    return node.op_type == "Transpose"
+    return node.op_type in ("Transpose", "DequantizeLinear")

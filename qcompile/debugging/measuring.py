@@ -52,7 +52,7 @@ class Pair:
         Raises QCompileError if a model does not run, or a tensor differs in shape from its counterpart.
         """
         sizes = bytes_of_tensors(self._floats, next(pieces_of(self._floats, inputs)))
-        needs = [(layer, [self._counterparts[name].tensor for name in _tensors(layer)]) for layer in layers]
+        needs = [(layer, self._wanted(_tensors(layer))) for layer in layers]
         found: list[Measured] = []
         for group in in_groups(needs, sizes, self._most_bytes // 2):  # the other half is the packed file's
             found += self._measure_group(group, pieces_of(self._floats, inputs))
@@ -61,7 +61,7 @@ class Pair:
     def measure_outputs(self, names: Sequence[str], inputs: Mapping[str, Array]) -> dict[str, float]:
         """The SQNR in dB of each of the outputs ``names`` over all rows of ``inputs``."""
         sums = {name: NoiseSum() for name in names}
-        runs = [observer(model, list(names)) for model in (self._floats, self._packed)]
+        runs = observer(self._floats, list(names), optimized=False), observer(self._packed, list(names))
         for piece in pieces_of(self._floats, inputs):
             wanted, found = (run(piece) for run in runs)
             for name, total in sums.items():
@@ -70,8 +70,8 @@ class Pair:
 
     def _measure_group(self, layers: list[Layer], pieces: Iterator[dict[str, Array]]) -> list[Measured]:
         names = list(dict.fromkeys(name for layer in layers for name in _tensors(layer)))
-        tensors = list(dict.fromkeys(self._counterparts[name].tensor for name in names))
-        run_floats, run_packed = observer(self._floats, tensors), observer(self._packed, names)
+        run_floats = observer(self._floats, self._wanted(names), optimized=False)
+        run_packed = observer(self._packed, names)
         sums = [_LayerSums(layer, self._counterparts, self._alone(layer)) for layer in layers]
         cumulative = {name: NoiseSum() for name in names}
         for piece in pieces:
@@ -82,6 +82,11 @@ class Pair:
             for each in sums:
                 each.add(wanted)
         return [each.measured(cumulative) for each in sums]
+
+    def _wanted(self, names: Sequence[str]) -> list[str]:
+        """The tensors of the float model that are needed for ``names`` of the packed file."""
+        found = [self._counterparts[name] for name in names]
+        return list(dict.fromkeys(tensor for each in found for tensor in (each.tensor, each.unrounded)))
 
     def _alone(self, layer: Layer) -> Observe:
         return observer(cut_out(self._packed, layer, self._counterparts, self._types), [layer.output])
@@ -101,9 +106,9 @@ class _LayerSums:
         given = {name: one.encode(wanted[one.tensor]) for name, one in reads.items()}
         found = end.decode(self._run(given)[self._layer.output])
         _add(self._local, self._layer.output, wanted[end.tensor], found)
-        self._outputs.add(end.clips(wanted[end.tensor]))
+        self._outputs.add(end.clips(wanted[end.unrounded]))
         for one in reads.values():
-            self._inputs.add(one.clips(wanted[one.tensor]))
+            self._inputs.add(one.clips(wanted[one.unrounded]))
 
     def measured(self, cumulative: Mapping[str, NoiseSum]) -> Measured:
         """What was found; ``cumulative`` are the sums by tensor of the packed file."""

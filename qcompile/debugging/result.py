@@ -1,6 +1,7 @@
 """What `qcompile debug` found: layers, the worst first, and what may help."""
 
 import io
+import math
 from dataclasses import dataclass
 
 import rich.box
@@ -16,6 +17,7 @@ NAME_LENGTH = 60
 WIDEST_LINE = 1000
 SUGGESTED = 3  # layers
 CLIPPED_SHARE = 1e-3  # from here on it is said
+ROUNDING_DB = 90.0  # of a sum of 65,536 products in float32: 2^-24 times the root of that is -96 dB
 COLUMNS = ("layer", "op", "bits", "x bits", "bytes", "local", "cumulative", "clipped", "compared with")
 
 
@@ -48,7 +50,8 @@ class DebugResult:
     """All layers, the one with the lowest local SQNR first, those that were not measured last; SQNRs of the outputs.
 
     ``steepest`` is the layer at which the cumulative SQNR falls most, by ``fall_db``, from that of what it reads; what
-    is exact counts as the best local SQNR of any layer. None where no layer was measured.
+    is exact counts as the best local SQNR of any layer. None where nothing falls. ``rounds_itself``: the float model
+    has pairs of QuantizeLinear and DequantizeLinear; layers are compared behind them.
     """
 
     float_path: str
@@ -58,6 +61,7 @@ class DebugResult:
     outputs_db: dict[str, float]
     steepest: str | None
     fall_db: float | None
+    rounds_itself: bool
 
     def as_json(self) -> str:
         """The result as a JSON object."""
@@ -101,7 +105,9 @@ def _short(name: str) -> str:
 
 
 def _decibels(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} dB"
+    if value is None:
+        return "-"
+    return "exact" if value == math.inf else f"{value:.1f} dB"
 
 
 def _unmeasured(result: DebugResult) -> list[str]:
@@ -109,21 +115,27 @@ def _unmeasured(result: DebugResult) -> list[str]:
 
 
 def _suggestions(result: DebugResult) -> list[str]:
-    """What may help the worst layers; nothing where a layer gives the float model's numbers."""
-    worst = [layer for layer in _measured(result) if layer.local_db != float("inf")][:SUGGESTED]
-    return [f"{layer.name}: {text}" for layer in worst for text in _advice(layer)]
+    """What may help: bits for the worst layers that do more than round floats, ranges for those that clip most."""
+    measured = _measured(result)
+    narrow = [layer for layer in measured if layer.wider and (layer.local_db or 0.0) < ROUNDING_DB]
+    clipping = sorted((layer for layer in measured if _clipped(layer)), key=_clipped, reverse=True)
+    return [_more_bits(layer) for layer in narrow[:SUGGESTED]] + [_ranges(layer) for layer in clipping[:SUGGESTED]]
 
 
-def _advice(layer: DebuggedLayer) -> list[str]:
-    said = []
-    if layer.wider:
-        steps = (layer.wider[0],) if len(layer.wider) == 1 else (layer.wider[0], layer.wider[-1])
-        costs = ", ".join(f"{step.bits} bits {step.more_bytes:+,} bytes" for step in steps)
-        said.append(f"more bits of weight than {layer.bits}: {costs}")
-    for share, what in ((layer.clipped_inputs, "reads"), (layer.clipped_outputs, "gives")):
-        if share is not None and share >= CLIPPED_SHARE:
-            said.append(f"{share:.1%} of what it {what} lies beyond the codes: calibrate it with a wider range")
-    return said
+def _more_bits(layer: DebuggedLayer) -> str:
+    steps = dict.fromkeys((layer.wider[0], layer.wider[-1]))
+    costs = ", ".join(f"{step.bits} bits {step.more_bytes:+,} bytes" for step in steps)
+    return f"{layer.name}: weights have {layer.bits} bits; {costs}"
+
+
+def _clipped(layer: DebuggedLayer) -> float:
+    """The share of values that its output clips; 0 where that is hardly any."""
+    share = layer.clipped_outputs or 0.0
+    return share if share >= CLIPPED_SHARE else 0.0
+
+
+def _ranges(layer: DebuggedLayer) -> str:
+    return f"{layer.name}: {_clipped(layer):.1%} of {layer.tensor} lie beyond the codes; calibrate a wider range"
 
 
 def _totals(result: DebugResult) -> list[str]:
@@ -131,7 +143,11 @@ def _totals(result: DebugResult) -> list[str]:
         f"output {name}: {_decibels(value)} over {result.samples:,} samples"
         for name, value in result.outputs_db.items()
     ]
-    if result.steepest is not None and result.fall_db is not None:
-        lines.append(f"the cumulative SQNR falls most at {result.steepest}: by {result.fall_db:.1f} dB")
     measured = len(_measured(result))
+    if all((layer.cumulative_db or 0.0) >= ROUNDING_DB for layer in _measured(result)):
+        lines.append("no layer loses more than float32 rounding")
+    elif result.steepest is not None and result.fall_db is not None:
+        lines.append(f"the cumulative SQNR falls most at {result.steepest}: by {result.fall_db:.1f} dB")
+    if result.rounds_itself:
+        lines.append("the float model is quantized: its own rounding is no error here; to see that, give what it was")
     return [*lines, f"{measured} of {len(result.layers)} layers compared with {result.float_path}"]

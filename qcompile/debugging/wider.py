@@ -28,7 +28,7 @@ def wider_weights(layer: PackedLayer) -> tuple[Wider, ...]:
 def _stored_bytes(layer: PackedLayer, bits: int) -> int:
     """Bytes of indices and codebook at ``bits`` bits (docs/packed-format.md, sections 2 and 7)."""
     groups: int = layer.codebook.shape[0] if layer.codebook.size else 0
-    entries = groups * 2**bits
+    entries = groups << bits
     if layer.is_integer:
         return tiled_size(layer.weight_shape, _group(layer.node), bits) + entries
     return -(-layer.weights * bits // 8) + entries * CODEBOOK_ENTRY_BYTES
