@@ -15,7 +15,7 @@ import onnx
 from qcompile.errors import ModelError
 
 PLACES_KEY = "qcompile.places"
-CHANNELS_LAST = "channels last"
+CHANNELS_LAST = "last"
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Counterpart:
         return (codes - np.float32(self.place.zero_point)) * np.float32(self.place.scale)
 
     def clips(self, numbers: Array) -> npt.NDArray[np.bool_]:
-        """Which ``numbers``, those of ``unrounded``, lie more than a step beyond the codes: further than zero points are rounded.
+        """Which ``numbers``, those of ``unrounded``, lie beyond the codes, by more than a rounded zero point may cost.
 
         Below codes that begin at zero nothing counts: they are the rectifier as well.
         """
