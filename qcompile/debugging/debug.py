@@ -1,6 +1,5 @@
 """The float model and what was compiled of it, layer by layer."""
 
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from qcompile.report import report_file
 
 Array = npt.NDArray[Any]
 MOST_BYTES = 1 << 28  # of tensors that are held at a time
+LARGEST_EXPONENT = 300  # of 10 in float64
 
 
 def debug_files(
@@ -51,7 +51,6 @@ def debug_files(
         stored = next(sizes).total_bytes if layer.packed is not None else 0
         found = next(measured) if layer.problem is None else None
         rows.append(_row(layer, stored, found, counterparts))
-    steepest, fall = _steepest(rows)
     outputs = _shared_outputs(before, after)
     return DebugResult(
         float_path=str(floats),
@@ -59,18 +58,25 @@ def debug_files(
         samples=len(next(iter(inputs.values()))),
         layers=tuple(sorted(rows, key=_badness)),
         outputs_db=pair.measure_outputs(outputs, inputs) if outputs else {},
-        steepest=steepest,
-        fall_db=fall,
+        noisiest=_noisiest(rows),
         rounds_itself=any(one.tensor != one.unrounded for one in counterparts.values()),
     )
 
 
 def _check_inputs(floats: onnx.ModelProto, inputs: Mapping[str, Array]) -> None:
     stored = {tensor.name for tensor in floats.graph.initializer}
-    wanted = [value.name for value in floats.graph.input if value.name not in stored]
+    wanted = {value.name: value.type.tensor_type for value in floats.graph.input if value.name not in stored}
     if set(inputs) != set(wanted):
         given = ", ".join(sorted(inputs)) or "nothing"
         raise DataError(f"the float model takes {', '.join(wanted) or 'nothing'}; the inputs have {given}")
+    for name, tensor in wanted.items():
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+        sizes = [dim.dim_value or dim.dim_param or "any" for dim in tensor.shape.dim]
+        array = inputs[name]
+        fixed = zip(sizes[1:], array.shape[1:], strict=False)  # of the batch pieces are made
+        same = all(isinstance(size, str) or size == found for size, found in fixed)
+        if array.dtype != dtype or len(sizes) != array.ndim or not same:
+            raise DataError(f"input {name} is {dtype} {sizes} in the model, given {array.dtype} {list(array.shape)}")
 
 
 def _check_matches(floats: str | pathlib.Path, packed: str | pathlib.Path, layers: Sequence[Layer]) -> None:
@@ -103,20 +109,20 @@ def _badness(layer: DebuggedLayer) -> tuple[bool, float]:
     return layer.local_db is None, 0.0 if layer.local_db is None else layer.local_db
 
 
-def _steepest(rows: Sequence[DebuggedLayer]) -> tuple[str | None, float | None]:
-    """The layer at which the cumulative SQNR falls most, and by how much; None where nothing falls."""
-    best = max((row.local_db for row in rows if row.local_db is not None and row.local_db < math.inf), default=None)
-    falls = {row.name: _fall(row, best) for row in rows if row.cumulative_db is not None}
-    name = max(falls, key=lambda name: falls[name], default=None)
-    return (None, None) if best is None or name is None or falls[name] <= 0 else (name, falls[name])
+def _noisiest(rows: Sequence[DebuggedLayer]) -> str | None:
+    """The layer that adds most to the part of noise in what it gives; None where nothing is added."""
+    added = {
+        row.name: _noise_part(row.cumulative_db) - _noise_part(row.before_db)
+        for row in rows
+        if row.cumulative_db is not None and row.before_db is not None
+    }
+    name = max(added, key=lambda name: added[name], default=None)
+    return None if name is None or added[name] <= 0 else name
 
 
-def _fall(row: DebuggedLayer, best: float | None) -> float:
-    """From what the layer reads, at ``best`` where that is exact, to what it gives."""
-    assert row.cumulative_db is not None
-    assert row.before_db is not None
-    before = row.before_db if row.before_db < math.inf else best
-    return 0.0 if before is None or row.cumulative_db == before else before - row.cumulative_db
+def _noise_part(sqnr_db: float) -> float:
+    """Noise over signal and noise together: 0 to 1."""
+    return 1 / (1 + 10 ** min(sqnr_db / 10, LARGEST_EXPONENT))
 
 
 def _shared_outputs(floats: onnx.ModelProto, packed: onnx.ModelProto) -> list[str]:
