@@ -33,11 +33,14 @@ class Counterpart:
     highest: int = LARGEST_CODE
 
     def encode(self, numbers: Array) -> Array:
-        """``numbers``, shaped like the tensor, as the packed file has them: floats, or uint8 codes in their layout."""
+        """``numbers``, shaped like the tensor, as the packed file has them: floats, or uint8 codes in their layout.
+
+        NaN becomes the lowest code, as QuantizeInput makes it.
+        """
         if self.place is None:
             return numbers
-        codes = np.clip(np.rint(self._steps(numbers)), self.lowest, self.highest).astype(np.uint8)
-        return _in_file_order(codes, self.place)
+        steps = np.nan_to_num(np.rint(self._steps(numbers)), nan=self.lowest)
+        return _in_file_order(np.clip(steps, self.lowest, self.highest).astype(np.uint8), self.place)
 
     def decode(self, found: Array) -> Array:
         """What the packed file has as numbers, as DequantizeLinear gives them, in the layout of the float model."""

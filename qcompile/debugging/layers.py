@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from qcompile.debugging.counterparts import Counterpart
+from qcompile.debugging.counterparts import Counterpart, code_tensors
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.ops import DOMAIN
 from qcompile.packed_model import PackedLayer, packed_layers
+from qcompile.places import read_places
 from qcompile.sparse_ops import SPARSE_OF
 
 
@@ -61,6 +62,7 @@ class _Graph:
 
     def __init__(self, packed: onnx.ModelProto, counterparts: dict[str, Counterpart]) -> None:
         self._counterparts = counterparts
+        self._places, self._codes = read_places(packed), code_tensors(packed)
         self._order = {node.output[0]: place for place, node in enumerate(packed.graph.node) if node.output}
         self._givers = {name: node for node in packed.graph.node for name in node.output}
         self._inputs = {value.name for value in packed.graph.input} - {t.name for t in packed.graph.initializer}
@@ -73,11 +75,19 @@ class _Graph:
         """The layer of ``node``."""
         output = self._end(node.output[0])
         if output not in self._counterparts:
-            return Layer(node, packed, output, (), (), f"the float model has no tensor that {output} stands for")
+            return Layer(node, packed, output, (), (), self._why(output))
         reads, nodes = self._before(output)
         unknown = [name for name in reads if name not in self._counterparts]
         problem = f"the float model has no input {', '.join(unknown)}" if unknown else None
         return Layer(node, packed, output, reads, nodes, problem)
+
+    def _why(self, output: str) -> str:
+        """Why ``output`` has no counterpart."""
+        if output in self._places:
+            return f"the float model has no tensor {self._places[output].tensor}, which {output} stands for"
+        if output in self._codes:
+            return f"the packed file does not say which tensor {output} stands for: compile it again"
+        return f"the float model has no tensor {output}"
 
     def _end(self, value: str) -> str:
         while value not in self._counterparts:

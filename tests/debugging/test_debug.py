@@ -55,36 +55,44 @@ def plain_with_one_bit_in_the_second_layer():
     return network, spoilt
 
 
+def with_ranges(network, ranges):
+    """The packed file of ``network`` in 8-bit integers with these ranges of activations."""
+    model = fused(network)
+    for rewrite in integer_passes(ranges):
+        rewrite(model)
+    return ir.to_proto(model)
+
+
 def test_the_layer_of_one_bit_is_the_worst_and_all_behind_it_suffer(saved):
     network, spoilt = plain_with_one_bit_in_the_second_layer()
-    result = debug_files(*saved(network.proto(), compiled(spoilt)), samples_of(network))
+    samples = samples_of(network)
+    packed = with_ranges(spoilt, find_ranges(fused(network), samples))
+    result = debug_files(*saved(network.proto(), packed), samples)
     rows = rows_of(result)
     assert result.layers[0].name == result.noisiest == ONE_BIT
     # Signs times their mean keep 2 / pi of a normal weight's energy: 4.4 dB for sums; the bias and the rectifier give
     # back less than a factor of 4.
     assert rows[ONE_BIT].local_db < 4.4 + 6
-    # 8 bits of weights and activations: each halving of a step is 6 dB, and 30 dB are 5 of them. Behind the layer the
-    # ranges are those of the spoilt network, and a few numbers lie beyond.
-    assert rows["a"].local_db > 30
-    assert all(rows[name].local_db > 15 for name in "cd")
+    # 8 bits of weights and activations: each halving of a step is 6 dB, and 30 dB are 5 of them.
+    assert all(rows[name].local_db > 30 for name in "acd")
     assert rows["a"].cumulative_db > 30
-    assert all(rows[name].cumulative_db < 12 for name in "bcd")
-    assert result.outputs_db["gemm8"] == rows["d"].cumulative_db
+    # Biases and rectifiers may hide some of the noise of what is read, not a factor of 10 each time.
+    assert rows["b"].cumulative_db < 10.4
+    assert all(rows[name].cumulative_db < 20 for name in "cd")
     assert rows["b"].before_db == pytest.approx(rows["a"].cumulative_db, abs=1e-9)  # summed up twice
+    assert result.outputs_db["gemm8"] == rows["d"].cumulative_db
 
 
 def test_a_range_that_clips_is_found_and_said(saved):
     network = NETWORKS["plain"]()
-    model, samples = fused(network), samples_of(network)
-    ranges = find_ranges(model, samples)
+    samples = samples_of(network)
+    ranges = find_ranges(fused(network), samples)
     narrow = ranges["relu3"]
     # What only moves codes shares its range with what it moves.
     ranges |= dict.fromkeys(("relu3", "maxpool4", "flatten5"), Range(narrow.low, narrow.high / 4, narrow.bits))
-    for rewrite in integer_passes(ranges):
-        rewrite(model)
-    result = debug_files(*saved(network.proto(), ir.to_proto(model)), samples)
+    result = debug_files(*saved(network.proto(), with_ranges(network, ranges)), samples)
     rows = rows_of(result)
-    assert result.noisiest == "b"
+    assert result.noisiest in ("b", "c")
     assert {layer.name for layer in result.layers[:2]} == {"b", "c"}  # who gives and who reads these codes
     assert rows["b"].local_db < 15 < min(rows["a"].local_db, rows["d"].local_db)
     [wanted] = run_floats(network.proto(), ["relu3"], samples)
@@ -201,7 +209,7 @@ def test_layers_without_a_counterpart_are_listed(saved):
     result = debug_files(*saved(other, compiled(network)), samples_of(network))
     last = result.layers[-1]
     assert (last.name, last.local_db, last.tensor) == ("b", None, None)
-    assert last.problem == "the float model has no tensor that b.codes stands for"
+    assert last.problem == "the float model has no tensor relu3, which b.codes stands for"
     assert rows_of(result)["c"].local_db is not None
     text = result.as_text()
     assert "not compared  b: the float model has no tensor" in text
