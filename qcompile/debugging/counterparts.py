@@ -1,5 +1,6 @@
 """Which tensor of the float model each tensor of the packed file stands for, and as what codes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,26 +40,35 @@ class Counterpart:
         """
         if self.place is None:
             return numbers
-        steps = np.nan_to_num(np.rint(self._steps(numbers)), nan=self.lowest)
-        return _in_file_order(np.clip(steps, self.lowest, self.highest).astype(np.uint8), self.place)
+        codes = np.empty(numbers.shape, np.uint8)
+        for row, own in zip(_rows(numbers), _rows(codes), strict=True):  # singly: float64 takes 8 times the bytes
+            steps = np.nan_to_num(np.rint(self._steps(row)), nan=self.lowest)
+            own[:] = np.clip(steps, self.lowest, self.highest)
+        return _in_file_order(codes, self.place)
 
     def decode(self, found: Array) -> Array:
         """What the packed file has as numbers, as DequantizeLinear gives them, in the layout of the float model."""
         if self.place is None:
             return found
-        codes = _in_model_order(found, self.place).astype(np.float32)
-        return (codes - np.float32(self.place.zero_point)) * np.float32(self.place.scale)
+        numbers = _in_model_order(found, self.place).astype(np.float32)
+        numbers -= np.float32(self.place.zero_point)
+        numbers *= np.float32(self.place.scale)
+        return numbers
 
     def clips(self, numbers: Array) -> npt.NDArray[np.bool_]:
         """Which ``numbers``, those of ``unrounded``, lie beyond the codes, by more than a rounded zero point may cost.
 
         Below codes that begin at zero nothing counts: they are the rectifier as well.
         """
+        clipped = np.zeros(numbers.shape, np.bool_)
         if self.place is None:
-            return np.zeros(numbers.shape, np.bool_)
-        steps = self._steps(numbers)
-        below = steps < self.lowest - 1 if self.lowest < self.place.zero_point else np.zeros(steps.shape, np.bool_)
-        return below | (steps > self.highest + 1)
+            return clipped
+        for row, own in zip(_rows(numbers), _rows(clipped), strict=True):
+            steps = self._steps(row)
+            own[:] = steps > self.highest + 1
+            if self.lowest < self.place.zero_point:
+                own |= steps < self.lowest - 1
+        return clipped
 
     def _steps(self, numbers: Array) -> npt.NDArray[np.float64]:
         assert self.place is not None
@@ -101,6 +111,11 @@ def code_tensors(model: onnx.ModelProto) -> set[str]:
         if own or moved or node.op_type == "QuantizeLinear":
             codes.update(node.output)
     return codes
+
+
+def _rows(array: Array) -> Array:
+    """``array`` [rows, ...] as [rows, all else]: a view where it is contiguous."""
+    return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
 def _gives_floats(node: onnx.NodeProto) -> bool:

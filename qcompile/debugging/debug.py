@@ -83,7 +83,7 @@ def _check_matches(floats: str | pathlib.Path, packed: str | pathlib.Path, layer
     if all(layer.problem is not None for layer in layers):
         raise ModelError(
             f"0 of {len(layers)} layers of {packed} have a counterpart in {floats}: {layers[0].problem}. "
-            "Give the model that was compiled, and compile it again where an older qcompile did"
+            "Give the model that was compiled to it"
         )
 
 

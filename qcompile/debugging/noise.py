@@ -18,9 +18,11 @@ class NoiseSum:
         """Adds a batch: two arrays of one shape. ValueError where the shapes differ."""
         if wanted.shape != found.shape:
             raise ValueError(f"{list(wanted.shape)} wanted, {list(found.shape)} found")
-        signal = np.asarray(wanted, np.float64)
-        self.signal += float(np.square(signal).sum())
-        self.noise += float(np.square(signal - found).sum())
+        for row, own in zip(np.atleast_1d(wanted), np.atleast_1d(found), strict=True):  # one by one: float64 is large
+            signal = np.asarray(row, np.float64).reshape(-1)
+            noise = signal - np.asarray(own).reshape(-1)
+            self.signal += float(signal @ signal)
+            self.noise += float(noise @ noise)
 
     @property
     def sqnr_db(self) -> float:

@@ -39,6 +39,11 @@ def test_numbers_are_rounded_and_cut_to_the_codes_that_occur():
     assert counterpart.clips(numbers).tolist() == [True] + [False] * 7 + [True, True]
 
 
+def test_what_is_no_number_is_the_lowest_code():
+    counterpart = Counterpart("t", "t", CodePlace("t", 0.5, 4), lowest=2, highest=9)
+    assert counterpart.encode(np.array([np.nan, np.inf, -np.inf], np.float32)).tolist() == [2, 9, 2]
+
+
 def test_a_rectifier_does_not_count_as_clipping():
     counterpart = Counterpart("t", "t", CodePlace("t", 0.5, 4), lowest=4, highest=9)
     assert counterpart.clips(np.array([-99.0, 99.0])).tolist() == [False, True]
