@@ -22,6 +22,7 @@ from qcompile.passes.fuse_pads import FusePads
 from qcompile.passes.fuse_subsampling import FuseSubsampling
 from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.insert_qdq import InsertQdq
+from qcompile.passes.keep_places import KeepPlaces
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
@@ -124,6 +125,7 @@ def _packing_passes(functions: bool) -> tuple[ir.passes.InPlacePass, ...]:
         onnx_ir.passes.common.DeduplicateHashedInitializersPass(),
         # After all rewriting: they leave dead nodes and unread initializers behind.
         CleanUp(),
+        KeepPlaces(),
         # After cleaning: only operators that are left get a body, and bodies are clean as they are.
         *((AttachFunctions(),) if functions else ()),
         # Last: it sees what is written.

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from qcompile.passes._codes import Builder
 from qcompile.passes._match import constant, is_standard
 from qcompile.passes._operands import drop_unused
+from qcompile.passes._places import mark_as_rounding
 from qcompile.passes._quantized import RANGES, code_bounds, code_type
 
 
@@ -136,6 +137,7 @@ def _write(builder: Builder, pair: Pair) -> ir.Value:
             for number, suffix in ((low, "lowest"), (high, "highest"))
         ]
         clip = ir.node("Clip", [source, *bounds], name=f"{name}.clip")
+        mark_as_rounding(clip)
         source = builder.add(clip, f"{name}.cut", ir.DataType.FLOAT, source.shape)
     quantize = ir.node("QuantizeLinear", [source, scale, zero_point], name=f"{name}.quantize")
     return builder.add(quantize, f"{name}.codes", ir.DataType.UINT8, source.shape)

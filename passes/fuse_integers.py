@@ -32,7 +32,9 @@ from qcompile.passes._integer_product import add_product
 from qcompile.passes._integer_rows import add_rows
 from qcompile.passes._integer_table import make_table
 from qcompile.passes._match import constant, is_standard, sole_reader
+from qcompile.passes._places import code_place, note_places
 from qcompile.passes._products import after_factors, before_factors, factor_between, is_product, unscaled
+from qcompile.places import CodePlace
 
 
 class FuseIntegers(ir.passes.InPlacePass):
@@ -54,6 +56,7 @@ class FuseIntegers(ir.passes.InPlacePass):
             model.graph.opset_imports[DOMAIN] = DOMAIN_VERSION
             onnx_ir.passes.common.RemoveUnusedNodesPass()(model)  # what was lowered
             lowering.builder.settle_names()
+            note_places(model, lowering.places)  # last: under the names that they keep
         return ir.passes.PassResult(model, lowering.modified)
 
 
@@ -62,6 +65,7 @@ class _Lowering:
 
     def __init__(self, model: ir.Model) -> None:
         self.modified = False
+        self.places: dict[ir.Value, CodePlace] = {}  # what the codes of the new operators stand for
         self._graph = model.graph
         self._opset = model.graph.opset_imports.get("", 18)
         self._order = node_order(model)
@@ -86,7 +90,9 @@ class _Lowering:
         self.builder.begin_before(node)
         tail, inner = _read_tail(value, target)
         found = self._lower(node, tail, inner, value)
-        self.modified |= found is not None
+        if found is not None:
+            self.places.setdefault(found.value, code_place(value, found))
+            self.modified = True
         codes = found or target  # what stays a QuantizeLinear still tells how large its codes are
         highest = tail.bounds()["y_max"]
         self._quantized[node.outputs[0]] = replace(codes, bits=min(codes.bits, max(1, highest.bit_length())))

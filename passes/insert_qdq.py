@@ -13,6 +13,7 @@ from qcompile.calibration import Range
 from qcompile.errors import ModelError
 from qcompile.passes._activations import moved_inputs, quantized_tensors
 from qcompile.passes._codes import Builder
+from qcompile.passes._places import mark_as_rounding
 
 
 class InsertQdq(ir.passes.InPlacePass):
@@ -94,4 +95,5 @@ def _add_clip(builder: Builder, value: ir.Value, found: Range) -> ir.Value:
         for code, suffix in ((0, "lowest"), (found.largest_code, "highest"))
     ]
     node = ir.node("Clip", [value, *bounds], name=f"{value.name}.clip")
+    mark_as_rounding(node)
     return builder.add_behind(value, node, f"{value.name}.cut", ir.DataType.FLOAT, value.shape)

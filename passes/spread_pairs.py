@@ -13,6 +13,7 @@ from qcompile.passes._activations import is_cut, moved_inputs
 from qcompile.passes._codes import Builder, Codes, read_codes
 from qcompile.passes._match import constant, is_standard, sole_reader
 from qcompile.passes._operands import drop_unused
+from qcompile.passes._places import is_rounding, mark_as_rounding
 from qcompile.passes._quantized import constant_codes
 
 
@@ -148,6 +149,8 @@ def _add_cuts(builder: Builder, value: ir.Value, cuts: Sequence[ir.Node]) -> ir.
     name = value.name
     for node in cuts:
         copy = ir.node(node.op_type, [value, *node.inputs[1:]], dict(node.attributes.items()), name=f"{name}.clip")
+        if is_rounding(node):
+            mark_as_rounding(copy)
         value = builder.add_behind(value, copy, f"{name}.cut", ir.DataType.FLOAT, value.shape)
     return value
 

@@ -29,6 +29,7 @@ from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
+from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
 
 VERSION_KEY = "qcompile.version"
@@ -146,6 +147,7 @@ def _compile(
         raise QCompileError("bfloat16 is for layers whose activations stay floats, not for integers: choose one")
     _check_not_compiled(model)
     before = _interface(model)
+    model.metadata_props.pop(PLACES_KEY, None)  # whoever wrote it: only what this compilation notes is true
     left_products: LeftAlone = ()
     rounded: tuple[RoundedLayer, ...] = ()
     if integers is None and quantized_pairs(model):

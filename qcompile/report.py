@@ -15,7 +15,8 @@ import rich.table
 
 from qcompile.json_text import to_json
 from qcompile.loading import load_model
-from qcompile.packed_model import PackedLayer, embedded_plan, other_parameters, packed_layers, table_bytes
+from qcompile.packed_model import PLAN_KEY, PackedLayer, embedded_plan, other_parameters, packed_layers, table_bytes
+from qcompile.places import PLACES_KEY
 from qcompile.text import printable
 from qcompile.weight_error import load_float, weight_sqnr_db
 
@@ -143,7 +144,7 @@ def report_file(
         compression_ratio=(weights + others) * FLOAT_BITS / formula_bits,
         float_file_bytes=None if against is None else pathlib.Path(against).stat().st_size,
         layers=rows,
-        metadata={p.key: p.value for p in model.metadata_props if p.key != "qcompile.plan"},
+        metadata={p.key: p.value for p in model.metadata_props if p.key not in (PLAN_KEY, PLACES_KEY)},
         plan=embedded_plan(model),
     )
 

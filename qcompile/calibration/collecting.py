@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 import onnx
+import onnxruntime
 
 from qcompile import ops, runtime
 from qcompile.calibration.readers import Reader
@@ -40,8 +41,11 @@ def check_names(model: onnx.ModelProto, names: list[str]) -> None:
         raise QCompileError(f"the model computes no tensor {name!r}; near it are {', '.join(near)}")
 
 
-def observer(model: onnx.ModelProto, names: list[str]) -> Observe:
-    """What maps a batch of inputs to the tensors ``names``, inputs or computed tensors of ``model``, and the inputs."""
+def observer(model: onnx.ModelProto, names: list[str], *, optimized: bool = True) -> Observe:
+    """What maps a batch of inputs to the tensors ``names``, inputs or computed tensors of ``model``, and the inputs.
+
+    Not ``optimized``, every node is computed as it is written: onnxruntime's own integers round a little differently.
+    """
     inputs = _inputs(model)
     computed = [name for name in names if name not in inputs]
     exposed = onnx.ModelProto()
@@ -49,7 +53,11 @@ def observer(model: onnx.ModelProto, names: list[str]) -> Observe:
     if computed:  # else the model's own outputs stay: running it checks the inputs
         del exposed.graph.output[:]
         exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed)  # onnxruntime infers the types
-    session = runtime.session(exposed.SerializeToString(), library=_wants_library(model))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what it would log is raised as well
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = runtime.session(exposed.SerializeToString(), library=_wants_library(model), options=options)
 
     def observe(feed: Mapping[str, Array]) -> dict[str, Array]:
         outputs = run_session(session, feed)

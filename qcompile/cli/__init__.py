@@ -7,6 +7,7 @@ import click
 from qcompile import __version__
 from qcompile.cli.bench import bench
 from qcompile.cli.compile import compile_command
+from qcompile.cli.debug import debug
 from qcompile.cli.demo import demo
 from qcompile.cli.doctor import doctor
 from qcompile.cli.learn import learn
@@ -41,5 +42,5 @@ def main() -> None:
     """
 
 
-for command in (demo, learn, search, compile_command, verify, report, run, bench, doctor):
+for command in (demo, learn, search, compile_command, verify, report, debug, run, bench, doctor):
     main.add_command(command)
