@@ -5,8 +5,8 @@
     python bench/compile.py efficientnet-lite0 --data-dir DATA --reference FILE
     python bench/compile.py dscnn              --data-dir DATA --reference FILE
 
-FILE holds the trained weights: of the ResNets and EfficientNet-Lite0 as torch saves them, of DS-CNN as Keras does, in an
-.npz. The data that judges decides nothing: it is read at the end of each row.
+FILE holds the trained weights: of DS-CNN as Keras saves them, in an .npz, of the others as torch does. The data that
+judges decides nothing: it is read at the end of each row.
 """
 
 import argparse
@@ -78,8 +78,8 @@ def write_page(folder: pathlib.Path) -> None:
         "# Float networks compiled without training",
         "",
         "Written by `bench/compile.py`; the command of each table stands with it. Bits are those of weights and of",
-        "activations. Weights are rounded by second order on what calibrates. Bytes are those of the file, then without",
-        "the operators' portable bodies.",
+        "activations. Weights are rounded by second order on what calibrates. Bytes are those of the file, then",
+        "those without the operators' portable bodies.",
     ]
     for name, network in NETWORKS.items():
         path = folder / f"compile-{name}.json"
