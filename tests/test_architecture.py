@@ -63,13 +63,24 @@ ALLOWED = {
     "image_folders": {"errors"},
     "datasets": {"cifar", "errors", "idx", "image_decoding", "image_files", "image_folders"},
     "models": {"errors"},
-    "frontend": BASE | {"__init__", "bit_plan", "codebooks", "datasets", "image_decoding", "image_files", "models", "search"},
+    "frontend": BASE
+    | {"__init__", "bit_plan", "codebooks", "datasets", "image_decoding", "image_files", "models", "search"},
     "passes": BASE | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "row_ops"},
     "rounding": {"calibration", "codebooks", "errors", "passes", "text"},
     "loading": {"errors"},
     "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
-    | {"__init__", "calibration", "codebooks", "compile_result", "functions", "integer_product", "loading", "passes", "rounding"},
+    | {
+        "__init__",
+        "calibration",
+        "codebooks",
+        "compile_result",
+        "functions",
+        "integer_product",
+        "loading",
+        "passes",
+        "rounding",
+    },
     "runtime": {"__init__", "errors"},
     "packed_model": {
         *("__init__", "bfloat16_ops", "errors", "integer_ops", "integer_product", "ops", "row_ops", "sparse_ops"),

@@ -16,7 +16,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """A weight [n, k] as ``codebook`` float32 [groups, K], rising, ``entries`` uint8 [n, k], and ``scales`` [n] or None.
+    """A weight [n, k]: ``codebook`` float32 [groups, K], rising, ``entries`` uint8 [n, k], and ``scales`` [n] or None.
 
     Each codebook serves n / groups neighbouring rows; there is one where there are scales, float32.
     """

@@ -30,8 +30,8 @@ class Moments:
 
     def at(self, cuts: Integers) -> "Moments":
         """Those at some of the cuts, int64 [rows, fewer], rising along a row."""
-        running = (np.take_along_axis(each, cuts, axis=1) for each in (self.masses, self.sums, self.squares))
-        return Moments(*running, self.centers)
+        masses, sums, squares = (np.take_along_axis(a, cuts, axis=1) for a in (self.masses, self.sums, self.squares))
+        return Moments(masses, sums, squares, self.centers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +70,7 @@ class OptimalPath:
         return borders
 
 
-def optimal_codebooks(
-    ordered: npt.NDArray[np.floating], max_entries: int, masses: Floats | None = None
-) -> OptimalPath:
+def optimal_codebooks(ordered: npt.NDArray[np.floating], max_entries: int, masses: Floats | None = None) -> OptimalPath:
     """The optimal codebooks of 1 to ``max_entries`` entries for each row.
 
     ``ordered`` is float [rows, weights], rising along a row; ``masses``, of the same shape and not negative, is what
@@ -117,7 +115,8 @@ def running_moments(ordered: npt.NDArray[np.floating], masses: Floats | None = N
 def repeat_last(codebook: Floats, dropped: npt.NDArray[np.bool_]) -> Floats:
     """``codebook`` [rows, entries], rising along a row, without the ``dropped`` entries; the last one left fills up."""
     last = np.where(dropped, -np.inf, codebook).max(axis=1, keepdims=True)
-    return np.minimum(np.sort(np.where(dropped, np.inf, codebook), axis=1), last)
+    kept: Floats = np.minimum(np.sort(np.where(dropped, np.inf, codebook), axis=1), last)
+    return kept
 
 
 def _running(terms: Floats) -> Floats:

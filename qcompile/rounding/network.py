@@ -9,8 +9,9 @@ import onnx_ir as ir
 from qcompile.errors import DataError, ModelError
 from qcompile.passes._match import LeftAloneError
 from qcompile.passes._operands import free_name, graph_of, initializer, register
+from qcompile.passes._write_lookup import weight_rows, write_lookup
 from qcompile.passes.fuse_codebook_conv import convolution_attributes
-from qcompile.passes.round_weights import has_float_weight, round_to_grid, weight_rows, write_rounded
+from qcompile.passes.round_weights import grid_lookup, has_float_weight, round_to_grid
 from qcompile.rounding.collecting import Batch, Columns, collect_moments
 from qcompile.rounding.columns import Convolution, Dense
 from qcompile.rounding.layer import RoundedRows, round_rows
@@ -66,11 +67,11 @@ class RoundToOutputs(ir.passes.InPlacePass):
         node, bits = candidate.node, self._bits
         name, rows = layer_name(node), weight_rows(node)
         if moments is None:
-            write_rounded(node, *round_to_grid(rows, bits), bits)
+            write_lookup(node, grid_lookup(*round_to_grid(rows, bits), bits))
             layer = RoundedLayer(name, bits, reason=candidate.reason or "it reads nothing")
         else:
             rounded = round_rows(rows, moments, bits, self._method.damping)
-            write_rounded(node, rounded.numbers, rounded.steps, bits)
+            write_lookup(node, grid_lookup(rounded.numbers, rounded.steps, bits))
             _shift(candidate, rounded, f"{name}.bias")
             layer = _described(name, bits, rounded)
         if self._method.progress is not None:
