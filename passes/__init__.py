@@ -76,7 +76,7 @@ def pipeline(
     """
     return (
         *_adopting_passes(),
-        *_rounding_passes(weights),
+        *((RoundToCodebooks(weights),) if weights is not None else ()),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
         # After fusing: only the fused operators have a scale and a bias to fold into.
@@ -94,12 +94,6 @@ def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
         AdoptQuantizedPairs(),
         AdoptQuantizedWeights(),
     )
-
-
-def _rounding_passes(weights: CodebookWeights | GridWeights | None) -> tuple[ir.passes.InPlacePass, ...]:
-    if weights is None:
-        return ()
-    return (RoundWeights(weights.bits) if isinstance(weights, GridWeights) else RoundToCodebooks(weights),)
 
 
 def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:

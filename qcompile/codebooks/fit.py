@@ -1,10 +1,12 @@
 """A float weight as a lookup: codebooks that fit its rows, and the nearest entry of each number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from qcompile.codebooks.error_sums import round_with_sums
+from qcompile.codebooks.levels import Levels
 from qcompile.codebooks.near_optimal import bounded_codebooks
 from qcompile.codebooks.optimal_kmeans import Floats as Doubles
 from qcompile.codebooks.scaled import fit_scaled
@@ -49,6 +51,14 @@ def fit_lookup(rows: Floats, weights: CodebookWeights, masses: Doubles | None = 
     flat = rows.reshape(groups, -1)
     table = _as_stored(_fit_groups(flat, 2**weights.bits, None if masses is None else masses.reshape(groups, -1)))
     return Lookup(table, nearest_entries(flat, table).reshape(rows.shape))
+
+
+def cancel_errors(rows: Floats, lookup: Lookup, taps: int) -> Lookup:
+    """``lookup`` with the entries for ``rows`` [n, k] whose errors cancel (``round_with_sums``), not the nearest."""
+    codebook = lookup.codebook[0] if len(lookup.codebook) == 1 else lookup.codebook
+    scales = np.ones(len(rows)) if lookup.scales is None else lookup.scales
+    levels = Levels(codebook.astype(np.float64), scales.astype(np.float64))
+    return replace(lookup, entries=round_with_sums(rows, levels, taps).astype(np.uint8))
 
 
 def nearest_entries(rows: npt.NDArray[np.floating], codebook: Floats) -> npt.NDArray[np.uint8]:
