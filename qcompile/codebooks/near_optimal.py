@@ -30,17 +30,20 @@ def bounded_codebooks(
     1 if absent. The optimum where that weighs at most ``most_candidates`` (``count_candidates``). Beyond, Lloyd's
     steps from the optimum among at most 2,048 cuts, at least 4 for each entry: half of them at equal numbers of
     weights, half at equal distances, so that dense and sparse regions both have some. On long-tailed weights that is
-    within 0.1 % of the least error for up to 32 entries, within 1 % for 256.
+    within 0.1 % of the least error for up to 32 entries, within 5 % for 256.
     """
-    moments = running_moments(ordered, masses)
     rows, weights = ordered.shape
+    if entries > weights:
+        fewer = bounded_codebooks(ordered, weights, masses, most_candidates)
+        return np.pad(fewer, ((0, 0), (0, entries - weights)), mode="edge")
+    moments = running_moments(ordered, masses)
     if count_candidates(rows, weights + 1, entries) <= most_candidates:
         return solve(moments, entries).codebook(entries)
     cuts = MOST_CUTS
     while cuts > 4 * entries and count_candidates(rows, cuts, entries) > most_candidates:
         cuts //= 2
     start = solve(moments.at(_place_cuts(ordered, cuts // 2)), entries).codebook(entries)
-    return _repeat_lloyd(ordered, moments, start)
+    return repeat_lloyd(ordered, moments, start)
 
 
 def _place_cuts(ordered: npt.NDArray[np.floating], halves: int) -> Integers:
@@ -51,8 +54,11 @@ def _place_cuts(ordered: npt.NDArray[np.floating], halves: int) -> Integers:
     return np.sort(np.concatenate([by_count, by_value], axis=1), axis=1)
 
 
-def _repeat_lloyd(ordered: npt.NDArray[np.floating], moments: Moments, codebook: Floats) -> Floats:
-    """What Lloyd's steps reach from ``codebook``: each entry the mean of the weights that are nearest to it."""
+def repeat_lloyd(ordered: npt.NDArray[np.floating], moments: Moments, codebook: Floats) -> Floats:
+    """What Lloyd's steps reach from ``codebook`` [rows, entries]: each entry the mean of the weights nearest to it.
+
+    ``moments`` are those of ``ordered`` [rows, weights], a cut beside every weight. Unused entries repeat the last.
+    """
     borders = _borders(ordered, codebook)
     for _ in range(MOST_STEPS):
         taken = moments.at(borders)

@@ -7,12 +7,12 @@ error of each counting s**2. With the entries known, a row's scale is least squa
 import numpy as np
 import numpy.typing as npt
 
-from qcompile.codebooks.near_optimal import MOST_CANDIDATES, bounded_codebooks
+from qcompile.codebooks.near_optimal import bounded_codebooks, repeat_lloyd
 from qcompile.codebooks.optimal_kmeans import Floats as Doubles
+from qcompile.codebooks.optimal_kmeans import running_moments
 
 MOST_TURNS = 12
 LEAST_GAIN = 1e-3  # of the error, in a turn
-CANDIDATES_OF_A_TURN = 1 << 20
 
 
 def fit_scaled(
@@ -21,29 +21,32 @@ def fit_scaled(
     """Scales float32 [n], not negative, and a codebook float64 [``entries``], rising, for ``rows`` [n, k].
 
     ``masses`` [n, k] is what each number's squared error counts, 1 if absent. The scales start from the rows' root
-    mean squares, and reach a local optimum, or near it: turns weigh fewer candidates than the last codebook. A row of
-    zeros has the scale 0.
+    mean squares, and reach a local optimum, from where the best codebook for them is found again. A row of zeros has
+    the scale 0.
     """
     wide = rows.astype(np.float64)
     counts = np.ones_like(wide) if masses is None else masses
     scales = np.sqrt(np.square(wide).mean(axis=1))
     if not scales.any():
         return scales.astype(np.float32), np.zeros(entries)
-    codebook, error = _fit(wide, counts, scales, entries, CANDIDATES_OF_A_TURN)
+    codebook, error = _fit(wide, counts, scales, entries)
     for _ in range(MOST_TURNS):
         better_scales = _best_scales(wide, counts, scales, codebook)
-        better, found = _fit(wide, counts, better_scales, entries, CANDIDATES_OF_A_TURN)
+        better, found = _fit(wide, counts, better_scales, codebook)
         gain = error - found
         if gain > 0:
             codebook, scales, error = better, better_scales, found
         if not gain > LEAST_GAIN * error:
             break
-    last, found = _fit(wide, counts, scales, entries, MOST_CANDIDATES)
+    last, found = _fit(wide, counts, scales, entries)
     return scales.astype(np.float32), last if found < error else codebook
 
 
-def _fit(wide: Doubles, counts: Doubles, scales: Doubles, entries: int, most: int) -> tuple[Doubles, float]:
-    """The codebook for ``scales`` that weighing at most ``most`` candidates gives, and the squared error with it."""
+def _fit(wide: Doubles, counts: Doubles, scales: Doubles, start: Doubles | int) -> tuple[Doubles, float]:
+    """The codebook for ``scales``, and the squared error with it.
+
+    ``start`` is a codebook from which Lloyd's steps go on, or how many entries the best one is to have.
+    """
     used = scales > 0
     ratios = (wide[used] / scales[used, None]).reshape(1, -1)
     shares = (counts[used] * np.square(scales[used, None])).reshape(1, -1)
@@ -51,7 +54,10 @@ def _fit(wide: Doubles, counts: Doubles, scales: Doubles, entries: int, most: in
     ordered, masses = (np.take_along_axis(each, order, axis=1) for each in (ratios, shares))
     if not masses.any():
         masses = np.ones_like(masses)
-    [codebook] = bounded_codebooks(ordered, entries, masses, most)
+    if isinstance(start, int):
+        [codebook] = bounded_codebooks(ordered, start, masses)
+    else:
+        [codebook] = repeat_lloyd(ordered, running_moments(ordered, masses), start[None])
     differences = ordered[0] - _nearest_values(ordered[0], codebook)
     return codebook, float(masses[0] @ np.square(differences))
 
