@@ -87,3 +87,10 @@ def grid_lookup(numbers: npt.NDArray[np.int16], steps: Floats, bits: int) -> Loo
     values = np.array([-1, 1]) if bits == 1 else np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
     places = (numbers > 0) if bits == 1 else numbers - values[0]
     return Lookup(values[None].astype(np.float32), places.astype(np.uint8), steps)
+
+
+def number_lookup(numbers: npt.NDArray[np.int16], steps: Floats, bits: int) -> Lookup:
+    """``numbers`` [n, k] times ``steps`` [n] as a lookup in those numbers alone, at most 2**``bits`` of them."""
+    values = np.unique(numbers)
+    codebook = np.pad(values, (0, 2**bits - len(values)), mode="edge")
+    return Lookup(codebook[None].astype(np.float32), np.searchsorted(values, numbers).astype(np.uint8), steps)
