@@ -47,9 +47,8 @@ BATCH = 50
 @click.option(
     "--weights",
     type=click.Choice(["grid", "codebook"]),
-    default="codebook",
-    show_default=True,
-    help="Weights not learned, where activations stay floats: whole numbers times steps, or the best values there are.",
+    help="Weights not learned: all whole numbers of so many bits times steps (the default with --calibration and "
+    "--dynamic), or the values that serve each weight best (the default without).",
 )
 @click.option(
     "--per",
@@ -86,7 +85,7 @@ def compile_command(
     dynamic: bool,
     bfloat16: bool,
     bits: int,
-    weights: str,
+    weights: Literal["grid", "codebook"] | None,
     per: Literal["tensor", "scaled", "channel"],
     activation_bits: int,
     calibrate_method: str,
@@ -127,7 +126,7 @@ def compile_command(
             weight_bits=bits,
             method=methods[calibrate_method],
             cache=calibration_cache,
-            rounding=Plain() if rounding == "plain" else SecondOrder(),
+            rounding=Plain() if rounding == "plain" else SecondOrder(values=weights or "grid"),
         )
     float_weights = (GridWeights(bits) if weights == "grid" else CodebookWeights(bits, per)) if rounds else None
     compiled = compile_file(
@@ -181,15 +180,23 @@ def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool, 
     for name, needed in needs.items():
         if _is_given(context, name):
             raise click.UsageError(f"--{name.replace('_', '-')} needs {needed}")
-    _refuse_for_codebooks(context, integers=calibrates or dynamic)
+    _refuse_for_codebooks(context, calibrates=calibrates, dynamic=dynamic)
 
 
-def _refuse_for_codebooks(context: click.Context, *, integers: bool) -> None:
-    """Raises UsageError for what says how codebooks are made where there are none."""
-    for name in ("weights", "per"):
-        if integers and _is_given(context, name):
-            raise click.UsageError(f"--{name} is for layers whose activations stay floats: not with integers")
-    if _is_given(context, "per") and context.params["weights"] == "grid":
+def _refuse_for_codebooks(context: click.Context, *, calibrates: bool, dynamic: bool) -> None:
+    """Raises UsageError for what says how codebooks are made where there are none, or no choice."""
+    codebook = context.params["weights"] == "codebook"
+    if codebook and dynamic:
+        raise click.UsageError("--weights codebook is not for --dynamic, which rounds to a grid")
+    if codebook and calibrates and context.params["rounding"] == "plain":
+        raise click.UsageError("--weights codebook needs --rounding second-order")
+    if not _is_given(context, "per"):
+        return
+    if calibrates or dynamic:
+        raise click.UsageError(
+            "--per is for layers whose activations stay floats: integers have a scale of each output"
+        )
+    if context.params["weights"] == "grid":
         raise click.UsageError("--per is for codebooks: a grid has a step of each output")
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
@@ -31,6 +32,22 @@ def test_float_weights_become_lookups_that_verify(exported, tmp_path, options):
     assert invoke("verify", packed).exit_code == 0
 
 
+def test_with_samples_weights_become_codebooks_of_integers(exported, tmp_path):
+    np.savez(tmp_path / "x.npz", **NETWORKS["plain"]().samples(40))
+    sizes = {}
+    for way in ("codebook", "grid"):
+        options = ["--calibration", tmp_path / "x.npz", "--bits", 3, "--weights", way]
+        result = invoke("compile", exported, *options, "-o", tmp_path / way)
+        assert result.exit_code == 0, result.output
+        assert invoke("verify", tmp_path / way).exit_code == 0
+        layers = json.loads(invoke("report", tmp_path / way, "--json").output)["layers"]
+        assert {(layer["bits"], layer["activation_bits"]) for layer in layers} == {(3, 8)}
+        sizes[way] = sum(layer["codebook_bytes"] for layer in layers)
+    assert sizes["codebook"] >= sizes["grid"]
+    plain = ["--calibration", tmp_path / "x.npz", "--rounding", "plain", "--weights", "codebook"]
+    assert "needs --rounding second-order" in invoke("compile", exported, *plain, "-o", tmp_path / "p").output
+
+
 def test_a_float_model_alone_is_not_rounded(exported, tmp_path):
     result = invoke("compile", exported, "-o", tmp_path / "p.onnx")
     assert result.exit_code == 1
@@ -40,7 +57,7 @@ def test_a_float_model_alone_is_not_rounded(exported, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--dynamic", "--weights", "codebook"], "--weights is for layers whose activations stay floats"),
+        (["--dynamic", "--weights", "codebook"], "--weights codebook is not for --dynamic"),
         (["--dynamic", "--per", "tensor"], "--per is for layers whose activations stay floats"),
         (["--weights", "grid", "--per", "tensor"], "--per is for codebooks"),
     ],
