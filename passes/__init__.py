@@ -6,6 +6,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common
 
 from qcompile.calibration import Range
+from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.passes.adopt_quantized_pairs import AdoptQuantizedPairs
 from qcompile.passes.adopt_quantized_weights import AdoptQuantizedWeights
 from qcompile.passes.attach_functions import AttachFunctions
@@ -26,6 +27,7 @@ from qcompile.passes.keep_places import KeepPlaces
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
+from qcompile.passes.round_to_codebooks import RoundToCodebooks
 from qcompile.passes.round_weights import RoundWeights
 from qcompile.passes.spread_pairs import SpreadPairs
 from qcompile.passes.verify import Verify
@@ -67,13 +69,16 @@ def dynamic_passes(
     )
 
 
-def pipeline(*, functions: bool = True, bfloat16: bool = False) -> tuple[ir.passes.InPlacePass, ...]:
+def pipeline(
+    *, functions: bool = True, bfloat16: bool = False, weights: CodebookWeights | GridWeights | None = None
+) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from an exported model to a packed one, in order; without ``functions`` no bodies are attached.
 
-    With ``bfloat16`` layers multiply numbers rounded to that.
+    With ``bfloat16`` layers multiply numbers rounded to that. Float weights stay as they are without ``weights``.
     """
     return (
         *_adopting_passes(),
+        *((RoundToCodebooks(weights),) if weights is not None else ()),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
         # After fusing: only the fused operators have a scale and a bias to fold into.

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from qcompile.codebooks import Lookup
 from qcompile.passes._match import constant, find_source, is_standard
-from qcompile.passes._operands import drop_unused, graph_of, initializer, register
+from qcompile.passes._write_lookup import weight_rows, write_lookup
 
 CUTS = np.linspace(0.4, 1.0, 61)  # of the largest weight of an output: where the grid may end
 Floats = npt.NDArray[np.float32]
@@ -36,7 +37,7 @@ class RoundWeights(ir.passes.InPlacePass):
         """Rounds each weight once for each node that reads it."""
         nodes = [node for node in model.graph if has_float_weight(node) and self._is_wanted(node)]
         for node in nodes:
-            write_rounded(node, *round_to_grid(weight_rows(node), self._bits), self._bits)
+            write_lookup(node, grid_lookup(*round_to_grid(weight_rows(node), self._bits), self._bits))
         return ir.passes.PassResult(model, modified=bool(nodes))
 
 
@@ -81,35 +82,15 @@ def safe_steps(steps: npt.NDArray[np.float64]) -> Floats:
     return np.where(steps < 1e-30, 1.0, steps).astype(np.float32)
 
 
-def weight_rows(node: ir.Node) -> Floats:
-    """The weight of ``node``, which ``has_float_weight``, as [n, k]: a row for each output."""
-    weight = constant(node.inputs[1])
-    assert weight is not None
-    rows = weight.reshape(len(weight), -1) if _is_by_row(node) else weight.T
-    return np.ascontiguousarray(rows)
-
-
-def write_rounded(node: ir.Node, numbers: npt.NDArray[np.int16], steps: Floats, bits: int) -> None:
-    """Gives ``node`` a lookup of ``numbers`` [n, k] times ``steps`` [n] in the place of its float weight."""
-    old, graph = node.inputs[1], graph_of(node)
-    weight = constant(old)
-    assert old is not None
-    assert weight is not None
+def grid_lookup(numbers: npt.NDArray[np.int16], steps: Floats, bits: int) -> Lookup:
+    """``numbers`` [n, k] of ``bits`` signed bits times ``steps`` [n], as a lookup in all numbers of so many bits."""
     values = np.array([-1, 1]) if bits == 1 else np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
     places = (numbers > 0) if bits == 1 else numbers - values[0]
-    indices = (places.reshape(weight.shape) if _is_by_row(node) else places.T).astype(np.int32)
-    factors = steps.reshape(-1, *[1] * (weight.ndim - 1)) if _is_by_row(node) else steps
-    codebook, index, factor = (initializer(a) for a in (values.astype(np.float32), indices, factors))
-    looked_up = ir.node("Gather", [codebook, index], {"axis": 0})
-    scaled = ir.node("Mul", [looked_up.outputs[0], factor])
-    graph.insert_before(node, [looked_up, scaled])
-    node.replace_input_with(1, scaled.outputs[0])
-    name = str(old.name)
-    drop_unused(old)
-    for value, suffix in ((codebook, "codebook"), (index, "indices"), (factor, "scale")):
-        register(graph, value, f"{name}.{suffix}")
+    return Lookup(values[None].astype(np.float32), places.astype(np.uint8), steps)
 
 
-def _is_by_row(node: ir.Node) -> bool:
-    """Whether the outputs are the first axis of the weight of ``node``."""
-    return node.op_type == "Conv" or bool(node.attributes.get_int("transB", 0))
+def number_lookup(numbers: npt.NDArray[np.int16], steps: Floats, bits: int) -> Lookup:
+    """``numbers`` [n, k] times ``steps`` [n] as a lookup in those numbers alone, at most 2**``bits`` of them."""
+    values = np.unique(numbers)
+    codebook = np.pad(values, (0, 2**bits - len(values)), mode="edge")
+    return Lookup(codebook[None].astype(np.float32), np.searchsorted(values, numbers).astype(np.uint8), steps)

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 import qcompile
 from qcompile.calibration import BatchReader, MeanSquareError, Method, Reader, calibrate, read_all
+from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
@@ -84,6 +85,7 @@ def compile_file(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
+    weights: CodebookWeights | GridWeights | None = None,
 ) -> CompileResult:
     """Compiles the ONNX file ``source`` into the packed file ``target``, which appears whole or not at all.
 
@@ -92,15 +94,16 @@ def compile_file(
     MatMul and Gemm. A model that holds pairs of QuantizeLinear and DequantizeLinear is quantized already: without
     ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays float and
     is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations stay floats
-    multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere.
+    multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere. With
+    ``weights`` float weights become lookups, as it says, and activations stay floats: no samples are needed.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
-    QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` is asked for with
-    integers or a model that has pairs.
+    QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` or ``weights`` are
+    asked for with integers or a model that has pairs.
     """
     proto = load_model(source)
     try:
-        model, done = _compile(_deserialize(proto), functions, integers, bfloat16)
+        model, done = _compile(_deserialize(proto), functions, integers, bfloat16, weights)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     data = ir.serde.serialize_model(model).SerializeToString()
@@ -120,16 +123,17 @@ def compile_model(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
+    weights: CodebookWeights | GridWeights | None = None,
 ) -> Model:
     """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
 
-    Raises ModelError if it is compiled already or has no weight that can be packed; QCompileError if ``bfloat16`` is
-    asked for with integers or a model that has pairs.
+    Raises ModelError if it is compiled already or has no weight that can be packed; QCompileError if ``bfloat16`` or
+    ``weights`` are asked for with integers or a model that has pairs.
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
-        return ir.serde.serialize_model(_compile(_deserialize(model), functions, integers, bfloat16)[0])
-    return _compile(model.clone(), functions, integers, bfloat16)[0]
+        return ir.serde.serialize_model(_compile(_deserialize(model), functions, integers, bfloat16, weights)[0])
+    return _compile(model.clone(), functions, integers, bfloat16, weights)[0]
 
 
 def _deserialize(proto: onnx.ModelProto) -> ir.Model:
@@ -140,26 +144,32 @@ def _deserialize(proto: onnx.ModelProto) -> ir.Model:
 
 
 def _compile(
-    model: ir.Model, functions: bool, integers: Integers | DynamicIntegers | None, bfloat16: bool
+    model: ir.Model,
+    functions: bool,
+    integers: Integers | DynamicIntegers | None,
+    bfloat16: bool,
+    weights: CodebookWeights | GridWeights | None,
 ) -> tuple[ir.Model, _Done]:
     """Runs the passes over ``model``, in place; also says what was left alone, and why, and what was rounded."""
-    if bfloat16 and integers is not None:
-        raise QCompileError("bfloat16 is for layers whose activations stay floats, not for integers: choose one")
+    for asked, name in ((bfloat16, "bfloat16 is"), (weights is not None, "weights are")):
+        if asked and integers is not None:
+            raise QCompileError(f"{name} for layers whose activations stay floats, not for integers: choose one")
     _check_not_compiled(model)
     before = _interface(model)
     model.metadata_props.pop(PLACES_KEY, None)  # whoever wrote it: only what this compilation notes is true
     left_products: LeftAlone = ()
     rounded: tuple[RoundedLayer, ...] = ()
     if integers is None and quantized_pairs(model):
-        left_products = _compile_quantized(model, functions, bfloat16)
+        _refuse_for_quantized(bfloat16, weights)
+        left_products = _compile_quantized(model, functions)
     elif integers is None:
-        _run(model, pipeline(functions=functions, bfloat16=bfloat16))
+        _run(model, pipeline(functions=functions, bfloat16=bfloat16, weights=weights))
     elif isinstance(integers, DynamicIntegers):
         _run(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
     else:
         left_products, rounded = _compile_integers(model, functions, integers)
     if not _layers(model):
-        raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers))
+        raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers, weights))
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
@@ -167,15 +177,20 @@ def _compile(
     return model, _Done((*_left_alone(model, integers), *left_products), rounded)
 
 
-def _compile_quantized(model: ir.Model, functions: bool, bfloat16: bool) -> LeftAlone:
+def _refuse_for_quantized(bfloat16: bool, weights: CodebookWeights | GridWeights | None) -> None:
+    """Raises QCompileError for what only models whose activations stay floats have."""
+    for asked, name, leave in ((bfloat16, "bfloat16 is", "it"), (weights is not None, "weights are", "them")):
+        if asked:
+            raise QCompileError(
+                f"{name} for layers whose activations stay floats, the model quantizes them: leave {leave} out"
+            )
+
+
+def _compile_quantized(model: ir.Model, functions: bool) -> LeftAlone:
     """Puts integers in the place of the activations that the model itself quantizes; gives what stays float, and why.
 
     Products of activations are told after the layers.
     """
-    if bfloat16:
-        raise QCompileError(
-            "bfloat16 is for layers whose activations stay floats, the model quantizes them: leave bfloat16 out"
-        )
     _check_opset(model)
     InferShapes()(model)
     left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
@@ -253,11 +268,15 @@ def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) ->
     return left + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
 
 
-def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | DynamicIntegers | None) -> str:
+def _nothing_found(
+    left_alone: list[tuple[str, str]],
+    integers: Integers | DynamicIntegers | None,
+    weights: CodebookWeights | GridWeights | None,
+) -> str:
     if isinstance(integers, DynamicIntegers):
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)
         return f"the model has no MatMul or Gemm that can become integers without sample inputs{found}"
-    if integers is not None:
+    if integers is not None or (weights is not None and not left_alone):
         return "the model has no Conv, Gemm or MatMul with a constant weight on the right: there is nothing to pack"
     if left_alone:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_alone)
@@ -266,7 +285,7 @@ def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | Dynam
         "the model has no codebook weight. Looked for MatMul, Gemm or Conv whose weight is a lookup of constants: "
         "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1), "
         "or DequantizeLinear(codes). "
-        "Was the network compressed before export? A float model needs sample inputs: --calibration"
+        "Was the network compressed before export? A float model needs --bits, or sample inputs: --calibration"
     )
 
 

@@ -54,6 +54,7 @@ ALLOWED = {
         "sparse_ops",
     },
     "bit_plan": {"errors"},
+    "codebooks": {"errors"},
     "latency_table": {"bit_plan", "layer_times", "loading", "ops", "runtime", "search"},
     "search": {"bit_plan", "errors", "tiles"},
     "idx": {"errors"},
@@ -63,14 +64,16 @@ ALLOWED = {
     "image_folders": {"errors"},
     "datasets": {"cifar", "errors", "idx", "image_decoding", "image_files", "image_folders"},
     "models": {"errors"},
-    "frontend": BASE | {"__init__", "bit_plan", "datasets", "image_decoding", "image_files", "models", "search"},
-    "passes": BASE | {"bfloat16_ops", "calibration", "functions", "integer_product", "places", "row_ops"},
-    "rounding": {"calibration", "errors", "passes", "text"},
+    "frontend": BASE
+    | {"__init__", "bit_plan", "codebooks", "datasets", "image_decoding", "image_files", "models", "search"},
+    "passes": BASE | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "places", "row_ops"},
+    "rounding": {"calibration", "codebooks", "errors", "passes", "text"},
     "loading": {"errors"},
     "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
     | {
-        *("__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes", "places"),
+        *("__init__", "calibration", "codebooks", "compile_result", "functions", "integer_product", "loading"),
+        *("passes", "places"),
         "rounding",
     },
     "runtime": {"__init__", "errors"},

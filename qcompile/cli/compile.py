@@ -2,6 +2,7 @@
 
 import pathlib
 import tempfile
+from typing import Literal
 
 import click
 
@@ -36,7 +37,26 @@ BATCH = 50
     is_flag=True,
     help="Round codebooks, and what layers read, to bfloat16: up to twice as fast where the processor multiplies it.",
 )
-@click.option("--bits", type=BITS, default=8, show_default=True, help="Of integers: of weights not learned.")
+@click.option(
+    "--bits",
+    type=BITS,
+    default=8,
+    show_default=True,
+    help="Of weights not learned. Where activations stay floats, so do they, unless this, --weights or --per is given.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["grid", "codebook"]),
+    help="Weights not learned: all whole numbers of so many bits times steps (the default with --calibration and "
+    "--dynamic), or the values that serve each weight best (the default without).",
+)
+@click.option(
+    "--per",
+    type=click.Choice(["tensor", "scaled", "channel"]),
+    default="scaled",
+    show_default=True,
+    help="Of codebooks: one a weight, one times a scale of each output, or one an output.",
+)
 @click.option("--activation-bits", type=BITS, default=8, show_default=True, help="Of integers: of activations.")
 @click.option(
     "--calibrate-method",
@@ -65,6 +85,8 @@ def compile_command(
     dynamic: bool,
     bfloat16: bool,
     bits: int,
+    weights: Literal["grid", "codebook"] | None,
+    per: Literal["tensor", "scaled", "channel"],
     activation_bits: int,
     calibrate_method: str,
     rounding: str,
@@ -77,15 +99,19 @@ def compile_command(
     A model that is quantized already, with pairs of QuantizeLinear and DequantizeLinear, becomes integers with the
     codes that it has: no option is needed. With --plan EXPORTED is the folder of a one-shot run, whose network is
     compiled at the bits of the plan. With --calibration or --dynamic any float model will do: activations become
-    integers too. What each layer became, and why a layer was left alone, is printed.
+    integers too. With --bits alone as well: its weights become codebooks, activations stay floats. What each layer
+    became, and why a layer was left alone, is printed.
     """
     _refuse_options(context, calibrates=calibration is not None, dynamic=dynamic, bfloat16=bfloat16)
+    asked = any(_is_given(context, name) for name in ("bits", "weights", "per"))
+    rounds = asked and calibration is None and not dynamic
     if plan is not None or exported.is_dir():
         _refuse_for_plans(context, exported, plan)
         assert plan is not None
         click.echo(_compile_plan(exported, plan, data_dir or pathlib.Path(), output, functions=functions))
         return
     from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
+    from qcompile.codebooks import CodebookWeights, GridWeights
     from qcompile.compiler import DynamicIntegers, Integers, compile_file
     from qcompile.loading import fixed_batch, load_model
     from qcompile.rounding import Plain, SecondOrder
@@ -100,9 +126,13 @@ def compile_command(
             weight_bits=bits,
             method=methods[calibrate_method],
             cache=calibration_cache,
-            rounding=Plain() if rounding == "plain" else SecondOrder(),
+            rounding=Plain() if rounding == "plain" else SecondOrder(values=weights or "grid"),
         )
-    click.echo(compile_file(exported, output, functions=functions, integers=integers, bfloat16=bfloat16).as_text())
+    float_weights = (GridWeights(bits) if weights == "grid" else CodebookWeights(bits, per)) if rounds else None
+    compiled = compile_file(
+        exported, output, functions=functions, integers=integers, bfloat16=bfloat16, weights=float_weights
+    )
+    click.echo(compiled.as_text())
 
 
 def _compile_plan(
@@ -128,8 +158,8 @@ def _refuse_for_plans(context: click.Context, exported: pathlib.Path, plan: path
         raise click.UsageError(f"{exported} is a folder: give its exported.onnx, or --plan for a one-shot run")
     if not exported.is_dir():
         raise click.UsageError(f"--plan is for the folder of a one-shot run, {exported} is a file")
-    for name in ("calibration", "dynamic", "bfloat16"):
-        if context.params[name]:
+    for name in ("calibration", "dynamic", "bfloat16", "bits", "weights", "per"):
+        if _is_given(context, name):
             raise click.UsageError(f"--{name} is for models that are not quantized, a plan's network is")
 
 
@@ -146,7 +176,29 @@ def _refuse_options(context: click.Context, *, calibrates: bool, dynamic: bool, 
     calibrating = ("calibrate_method", "calibration_cache", "rounding")
     needs = dict.fromkeys(calibrating, "--calibration") if not calibrates else {}
     if not calibrates and not dynamic:
-        needs |= dict.fromkeys(("bits", "activation_bits"), "--calibration or --dynamic")
+        needs |= {"activation_bits": "--calibration or --dynamic"}
     for name, needed in needs.items():
-        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+        if _is_given(context, name):
             raise click.UsageError(f"--{name.replace('_', '-')} needs {needed}")
+    _refuse_for_codebooks(context, calibrates=calibrates, dynamic=dynamic)
+
+
+def _refuse_for_codebooks(context: click.Context, *, calibrates: bool, dynamic: bool) -> None:
+    """Raises UsageError for what says how codebooks are made where there are none, or no choice."""
+    codebook = context.params["weights"] == "codebook"
+    if codebook and dynamic:
+        raise click.UsageError("--weights codebook is not for --dynamic, which rounds to a grid")
+    if codebook and calibrates and context.params["rounding"] == "plain":
+        raise click.UsageError("--weights codebook needs --rounding second-order")
+    if not _is_given(context, "per"):
+        return
+    if calibrates or dynamic:
+        raise click.UsageError(
+            "--per is for layers whose activations stay floats: integers have a scale of each output"
+        )
+    if context.params["weights"] == "grid":
+        raise click.UsageError("--per is for codebooks: a grid has a step of each output")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT

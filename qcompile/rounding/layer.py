@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qcompile.passes.round_weights import round_to_grid, safe_steps
-from qcompile.rounding.grid import Doubles, Grid, whole_numbers
+from qcompile.rounding.grid import Doubles, Grid
+from qcompile.rounding.methods import Values
 from qcompile.rounding.moments import Moments
 from qcompile.rounding.second_order import inverse_factor, output_errors, round_second_order
+from qcompile.rounding.starts import Start, codebook_start, grid_start
 
-CUTS = np.linspace(0.4, 1.0, 16)  # of the largest weight of an output: where its grid may end
-ONE_BIT_CUTS = np.linspace(0.5, 1.5, 16)  # of the mean size of the weights of an output
 MOST_NUMBERS = 1 << 23  # that are rounded at once: bounds the memory of the tries
 
 
@@ -41,19 +40,46 @@ class RoundedRows:
         return found
 
 
-def round_rows(rows: npt.NDArray[np.float32], moments: Moments, bits: int, damping: float) -> RoundedRows:
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """The rows [n, k] of one group, by its ``moments``: the weight that fits best, and what its errors count."""
+
+    rows: npt.NDArray[np.float32]
+    moments: Moments
+    target: Doubles
+    damped: Doubles
+
+    @classmethod
+    def of(cls, rows: npt.NDArray[np.float32], moments: Moments, damping: float) -> "_Group":
+        weight, damped = rows.astype(np.float64), _damped(moments.covariance, damping)
+        target = weight + np.linalg.solve(damped, (weight @ (moments.shared - moments.covariance)).T).T
+        return cls(rows, moments, target, damped)
+
+
+def round_rows(
+    rows: npt.NDArray[np.float32], moments: Moments, bits: int, damping: float, values: Values = "grid"
+) -> RoundedRows:
     """``rows`` [n, k] rounded to ``bits`` bits, each group of rows by its own ``moments``.
 
     ``damping`` is the share of the mean variance that is added to each column's. No output has a larger error, so
-    damped, than with the nearest numbers.
+    damped, than with the nearest numbers. ``values`` "codebook": the numbers are not all of so many bits but a
+    codebook of int8 for the weight, each squared error counting the variance of what is read there.
     """
-    groups = len(moments.mean)
-    parts = [
-        _round_group(part, _of_group(moments, group), bits, damping)
-        for group, part in enumerate(np.split(rows, groups))
-    ]
+    parts = np.split(rows, len(moments.mean))
+    groups = [_Group.of(part, _of_group(moments, group), damping) for group, part in enumerate(parts)]
+    found = [_round_group(*each) for each in zip(groups, _starts(groups, bits, values), strict=True)]
     columns = ("numbers", "steps", "shift", "plain_error", "error", "variance")
-    return RoundedRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+    return RoundedRows(*(np.concatenate([getattr(part, name) for part in found]) for name in columns))
+
+
+def _starts(groups: list[_Group], bits: int, values: Values) -> list[Start]:
+    """One of each group; of a codebook, which all share, its parts."""
+    if values == "grid":
+        return [grid_start(group.rows, group.target, bits) for group in groups]
+    target = np.concatenate([group.target for group in groups])
+    masses = np.concatenate([np.broadcast_to(np.diag(group.damped), group.target.shape) for group in groups])
+    start, each = codebook_start(target, masses, bits), len(groups[0].rows)
+    return [start.part(slice(first, first + each)) for first in range(0, len(target), each)]
 
 
 def _of_group(moments: Moments, group: int) -> Moments:
@@ -61,19 +87,16 @@ def _of_group(moments: Moments, group: int) -> Moments:
     return Moments(before, mean, moments.shared[group], moments.covariance[group])
 
 
-def _round_group(rows: npt.NDArray[np.float32], moments: Moments, bits: int, damping: float) -> RoundedRows:
-    """``rows`` [n, k] by the moments [k], [k, k] of one group."""
-    weight = rows.astype(np.float64)
-    damped = _damped(moments.covariance, damping)
-    target = weight + np.linalg.solve(damped, (weight @ (moments.shared - moments.covariance)).T).T
-    plain_numbers, plain_steps = round_to_grid(rows, bits)
+def _round_group(group: _Group, start: Start) -> RoundedRows:
+    target, damped, moments = group.target, group.damped, group.moments
+    plain_numbers, plain_steps = start.nearest, start.steps
     plain = plain_numbers * plain_steps[:, None].astype(np.float64)
     plain_error = output_errors(target - plain, damped)
-    numbers, steps, error = _best_of_grids(target, damped, bits)
+    numbers, steps, error = _best_of_grids(target, damped, start)
     worse = error > plain_error
     numbers[worse], steps[worse], error[worse] = plain_numbers[worse], plain_steps[worse], plain_error[worse]
     found = numbers * steps[:, None].astype(np.float64)
-    shift = weight @ moments.mean_before - found @ moments.mean
+    shift = group.rows.astype(np.float64) @ moments.mean_before - found @ moments.mean
     return RoundedRows(numbers, steps, shift, plain_error, error, output_errors(target, damped))
 
 
@@ -85,13 +108,13 @@ def _damped(covariance: Doubles, damping: float) -> Doubles:
 
 
 def _best_of_grids(
-    target: Doubles, damped: Doubles, bits: int
+    target: Doubles, damped: Doubles, start: Start
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], Doubles]:
     """Numbers, steps and errors of each row of ``target`` with the grid, of those tried, of the least error."""
-    factor, numbers = inverse_factor(damped), whole_numbers(bits)
+    factor, numbers = inverse_factor(damped), start.numbers
     found = np.zeros(target.shape, np.int16)
     steps, errors = np.ones(len(target), np.float32), np.full(len(target), np.inf)
-    for tried in _tried_steps(target, bits):  # [tries, n]
+    for tried in _in_parts(start.tried, target.shape[1]):  # [tries, n]
         stacked = np.tile(target, (len(tried), 1))
         grid = Grid(numbers, tried.reshape(-1).astype(np.float64))
         entries = round_second_order(stacked, factor, grid)
@@ -104,9 +127,6 @@ def _best_of_grids(
     return found, steps, errors
 
 
-def _tried_steps(target: Doubles, bits: int) -> list[npt.NDArray[np.float32]]:
-    """The steps [tries, n] that each row is rounded with, in parts of bounded size."""
-    sizes = np.abs(target).mean(axis=1) if bits == 1 else np.abs(target).max(axis=1) / (2 ** (bits - 1) - 1)
-    cuts = ONE_BIT_CUTS if bits == 1 else CUTS if bits < 8 else CUTS[-1:]
-    steps = safe_steps(cuts[:, None] * sizes)
-    return np.array_split(steps, min(len(steps), -(-steps.size * target.shape[1] // MOST_NUMBERS)))
+def _in_parts(tried: npt.NDArray[np.float32], columns: int) -> list[npt.NDArray[np.float32]]:
+    """The steps ``tried`` [tries, n] that rows of ``columns`` are rounded with, in parts of bounded size."""
+    return np.array_split(tried, min(len(tried), -(-tried.size * columns // MOST_NUMBERS)))

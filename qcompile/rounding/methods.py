@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Values = Literal["grid", "codebook"]
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,22 @@ class SecondOrder:
     Layers see what the rounded layers before them give; so the network runs again for each layer, or, where there are
     more, in ``runs`` parts: 1 looks at the float network only. ``damping`` is the share of the mean variance of what
     a layer reads that is added to all: more trusts few samples less. ``progress`` is told of each layer that is done.
+    ``values`` "grid" are all whole numbers of so many bits times a step of each output, "codebook" as many int8 that
+    serve the layer best in their place.
 
-    Raises ValueError unless ``runs`` is at least 1 and ``damping`` above 0.
+    Raises ValueError unless ``runs`` is at least 1, ``damping`` above 0 and ``values`` one of these.
     """
 
     runs: int = 32
     damping: float = 0.01
     progress: Callable[[RoundedLayer], None] | None = None
+    values: Values = "grid"
 
     def __post_init__(self) -> None:
         if self.runs < 1:
             raise ValueError(f"{self.runs} runs: wanted at least 1")
+        if self.values not in get_args(Values):
+            raise ValueError(f'values "{self.values}": wanted one of {", ".join(get_args(Values))}')
         if not self.damping > 0:
             raise ValueError(f"a damping of {self.damping}: wanted a number above 0")
 

@@ -4,18 +4,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
+from qcompile.codebooks import Lookup
 from qcompile.errors import DataError, ModelError
 from qcompile.passes._match import LeftAloneError
 from qcompile.passes._operands import free_name, graph_of, initializer, register
+from qcompile.passes._write_lookup import weight_rows, write_lookup
 from qcompile.passes.fuse_codebook_conv import convolution_attributes
-from qcompile.passes.round_weights import has_float_weight, round_to_grid, weight_rows, write_rounded
+from qcompile.passes.round_weights import grid_lookup, has_float_weight, number_lookup, round_to_grid
 from qcompile.rounding.collecting import Batch, Columns, collect_moments
 from qcompile.rounding.columns import Convolution, Dense
 from qcompile.rounding.layer import RoundedRows, round_rows
 from qcompile.rounding.methods import RoundedLayer, SecondOrder
 from qcompile.rounding.moments import Moments
+from qcompile.rounding.starts import codebook_start
 
 MOST_COLUMNS = 8192  # of a layer: one matrix of moments has half a gigabyte
 MOST_BYTES = 1 << 29  # of the moments that are summed in one run
@@ -66,16 +70,28 @@ class RoundToOutputs(ir.passes.InPlacePass):
         node, bits = candidate.node, self._bits
         name, rows = layer_name(node), weight_rows(node)
         if moments is None:
-            write_rounded(node, *round_to_grid(rows, bits), bits)
+            write_lookup(node, self._plainly(rows))
             layer = RoundedLayer(name, bits, reason=candidate.reason or "it reads nothing")
         else:
-            rounded = round_rows(rows, moments, bits, self._method.damping)
-            write_rounded(node, rounded.numbers, rounded.steps, bits)
+            rounded = round_rows(rows, moments, bits, self._method.damping, self._method.values)
+            write_lookup(node, self._lookup(rounded.numbers, rounded.steps))
             _shift(candidate, rounded, f"{name}.bias")
             layer = _described(name, bits, rounded)
         if self._method.progress is not None:
             self._method.progress(layer)
         return layer
+
+    def _plainly(self, rows: npt.NDArray[np.float32]) -> Lookup:
+        """The nearest numbers to ``rows`` [n, k]."""
+        if self._method.values == "grid":
+            return self._lookup(*round_to_grid(rows, self._bits))
+        start = codebook_start(rows.astype(np.float64), None, self._bits)
+        return self._lookup(start.nearest, start.steps)
+
+    def _lookup(self, numbers: npt.NDArray[np.int16], steps: npt.NDArray[np.float32]) -> Lookup:
+        if self._method.values == "grid":
+            return grid_lookup(numbers, steps, self._bits)
+        return number_lookup(numbers, steps, self._bits)
 
 
 def layer_name(node: ir.Node) -> str:

@@ -91,7 +91,6 @@ def test_a_batch_that_the_model_fixes_is_kept(tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        ["--bits", 8],
         ["--activation-bits", 4],
         ["--calibrate-method", "mse"],
         ["--calibration-cache", "c"],

@@ -125,3 +125,18 @@ def test_the_same_again(rng):
     first, again = (round_rows(rows, moments, 3, DAMPING) for _ in range(2))
     for field in dataclasses.fields(first):
         np.testing.assert_array_equal(getattr(first, field.name), getattr(again, field.name))
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_a_codebook_has_few_numbers_that_all_groups_share(rng, bits):
+    rows, x = weight(rng, 8, 40), samples(rng, columns=40)
+    rounded = round_rows(rows, moments_of(np.concatenate([x, 2 * x])), bits, DAMPING, "codebook")
+    assert len(np.unique(rounded.numbers)) <= 2**bits
+    assert np.abs(rounded.numbers).max() <= 127
+    assert (rounded.error <= rounded.plain_error).all()
+
+
+def test_a_codebook_serves_outputs_better_than_the_grid(rng):
+    rows, x = weight(rng, 20, 40) ** 3, samples(rng, columns=40)  # long tails
+    by_grid, by_codebook = (round_rows(rows, moments_of(x), 3, DAMPING, values) for values in ("grid", "codebook"))
+    assert by_codebook.error.sum() < by_grid.error.sum()

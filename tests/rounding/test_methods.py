@@ -19,3 +19,8 @@ def test_the_summary_tells_the_mean_the_worst_and_what_was_rounded_plainly():
         "c: rounded plainly: why",
     ]
     assert summarize([]) == []
+
+
+def test_values_are_a_grid_or_a_codebook():
+    with pytest.raises(ValueError, match='values "row": wanted one of grid, codebook'):
+        SecondOrder(values="row")

@@ -5,13 +5,14 @@ from typing import Literal
 
 import torch
 
+from qcompile.codebooks.optimal_kmeans import count_candidates
 from qcompile.errors import RecipeError
 from qcompile.frontend.codebook_weight import CodebookWeight
 from qcompile.frontend.codebooks.base import Per, check_entries, check_per, index_bits
 from qcompile.frontend.codebooks.kmeans import fit_kmeans, start_kmeans
 from qcompile.frontend.codebooks.near_optimal import start_near_optimum
 from qcompile.frontend.codebooks.nearest import NearestEntry, encode_nearest
-from qcompile.frontend.codebooks.optimal_kmeans import count_candidates, optimal_codebooks
+from qcompile.frontend.codebooks.optimal_kmeans import optimal_codebooks
 from qcompile.frontend.codebooks.rows import as_rows, sort_rows
 
 MAX_EXACT_CANDIDATES = 1 << 22  # about 0.1 s

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from qcompile.frontend.codebooks.optimal_kmeans import Moments, count_candidates, solve
+from qcompile.codebooks.optimal_kmeans import Moments, count_candidates, solve
 
 _MAX_CUTS = 2048
 _MAX_CANDIDATES = 1 << 22
@@ -22,7 +22,8 @@ def start_near_optimum(ordered: torch.Tensor, entries: int) -> torch.Tensor:
     cuts = _MAX_CUTS
     while cuts > 4 * entries and count_candidates(len(ordered), cuts, entries) > _MAX_CANDIDATES:
         cuts //= 2
-    return solve(_moments_at(ordered, _place_cuts(ordered, cuts // 2)), entries).codebook(entries)
+    path = solve(_moments_at(ordered, _place_cuts(ordered, cuts // 2)), entries)
+    return torch.from_numpy(path.codebook(entries))
 
 
 def _place_cuts(ordered: torch.Tensor, halves: int) -> torch.Tensor:

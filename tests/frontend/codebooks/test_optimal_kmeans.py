@@ -3,9 +3,10 @@ import itertools
 import pytest
 import torch
 
+from qcompile.codebooks.optimal_kmeans import count_candidates
 from qcompile.frontend.codebooks.kmeans import fit_kmeans, start_kmeans
 from qcompile.frontend.codebooks.near_optimal import start_near_optimum
-from qcompile.frontend.codebooks.optimal_kmeans import count_candidates, optimal_codebooks
+from qcompile.frontend.codebooks.optimal_kmeans import optimal_codebooks
 
 
 def least_error_of_any_runs(weights, masses, entries):
