@@ -100,8 +100,8 @@ def compile_file(
     proto = load_model(source)
     try:
         model, done = _compile(_deserialize(proto), functions, integers, bfloat16)
-    except ModelError as error:
-        raise ModelError(f"{source}: {error}") from error
+    except QCompileError as error:
+        raise type(error)(f"{source}: {error}") from error
     data = ir.serde.serialize_model(model).SerializeToString()
     try:
         write_atomically(target, data)
@@ -146,6 +146,7 @@ def _compile(
         raise QCompileError("bfloat16 is for layers whose activations stay floats, not for integers: choose one")
     _check_not_compiled(model)
     before = _interface(model)
+    shapes = [value.shape for value in model.graph.outputs]
     left_products: LeftAlone = ()
     rounded: tuple[RoundedLayer, ...] = ()
     if integers is None and quantized_pairs(model):
@@ -158,6 +159,8 @@ def _compile(
         left_products, rounded = _compile_integers(model, functions, integers)
     if not _layers(model):
         raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers))
+    for value, shape in zip(model.graph.outputs, shapes, strict=True):
+        value.shape = shape  # where there was none the passes have put what they found
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__

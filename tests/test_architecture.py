@@ -63,9 +63,11 @@ ALLOWED = {
     "datasets": {"cifar", "errors", "idx", "image_decoding", "image_files", "image_folders"},
     "models": {"errors"},
     "frontend": BASE | {"__init__", "bit_plan", "datasets", "image_decoding", "image_files", "models", "search"},
-    "passes": BASE | {"bfloat16_ops", "calibration", "functions", "integer_product", "row_ops"},
+    "passes": BASE | {"bfloat16_ops", "calibration", "functions", "integer_product", "model_checker", "row_ops"},
     "rounding": {"calibration", "errors", "passes", "text"},
-    "loading": {"errors"},
+    "loading": {"errors", "model_checker", "standard_domain"},
+    "model_checker": {"errors"},
+    "standard_domain": set(),
     "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
     | {"__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes", "rounding"},
