@@ -10,8 +10,7 @@ import onnx.helper
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from qcompile.passes._match import is_standard
-from qcompile.passes._operands import graph_of
+from qcompile.passes.remove_nops import RemoveNops
 
 OLDEST_IR_WITH_FUNCTIONS = 8
 
@@ -27,8 +26,7 @@ class CleanUp(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Removes first what computes nothing, then what nothing reads, then notes: a Cast needs them."""
-        modified = _remove_nop_casts(model.graph)
-        modified |= _remove_identities(model.graph)
+        modified = RemoveNops()(model).modified
         modified |= onnx_ir.passes.common.RemoveUnusedNodesPass()(model).modified
         modified |= _remove_notes(model)
         modified |= _lower_ir_version(model)
@@ -39,51 +37,6 @@ class CleanUp(ir.passes.InPlacePass):
         for value in model.graph.initializers.values():
             if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
                 raise ir.passes.PostconditionError(f"initializer {value.name} is not read")
-
-
-def _remove_nop_casts(graph: ir.Graph) -> bool:
-    """Removes each Cast to the type its input has, unless it names an output of the graph."""
-    nops = [node for node in graph if _is_nop_cast(node)]
-    for node in nops:
-        source = node.inputs[0]
-        assert source is not None
-        node.outputs[0].replace_all_uses_with(source)
-        graph_of(node).remove(node, safe=True)
-    return bool(nops)
-
-
-def _remove_identities(graph: ir.Graph) -> bool:
-    """Removes each Identity of the graph, unless both sides of it have names that must stay.
-
-    Those of subgraphs stay: there they make outputs of what was computed outside, or of one value two.
-    """
-    nops = [node for node in graph if is_standard(node, "Identity") and _can_be_one_value(node)]
-    for node in nops:
-        source, output = node.inputs[0], node.outputs[0]
-        assert source is not None
-        name = output.name if output.is_graph_output() else source.name
-        described = output if output.is_graph_output() else source
-        source.shape, source.type = described.shape, described.type
-        output.replace_all_uses_with(source, replace_graph_outputs=True)
-        graph_of(node).remove(node, safe=True)
-        source.name = name
-    return bool(nops)
-
-
-def _can_be_one_value(node: ir.Node) -> bool:
-    """Whether what the Identity ``node`` gives can be the value that it reads."""
-    source = node.inputs[0]
-    if source is None or not node.outputs[0].is_graph_output():
-        return source is not None
-    is_fixed = source.is_graph_input() or source.is_initializer() or source.is_graph_output()
-    return source.producer() is not None and not is_fixed
-
-
-def _is_nop_cast(node: ir.Node) -> bool:
-    source = node.inputs[0] if is_standard(node, "Cast") else None
-    if source is None or source.dtype is None or node.outputs[0].is_graph_output():
-        return False
-    return source.dtype == node.attributes.get_int("to")
 
 
 def _remove_notes(model: ir.Model) -> bool:

@@ -2,14 +2,14 @@
 
 import pathlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import onnx
 import onnx_ir as ir
 
 import qcompile
-from qcompile.calibration import BatchReader, MeanSquareError, Method, Reader, calibrate, read_all
+from qcompile.calibration import BatchReader, FirstBatch, MeanSquareError, Method, Reader, calibrate, read_all
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
@@ -29,7 +29,9 @@ from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
+from qcompile.passes.unpacked import list_unpacked
 from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
+from qcompile.trial import try_packed
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
@@ -93,24 +95,33 @@ def compile_file(
     is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations stay floats
     multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere.
 
-    Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
-    QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` is asked for with
-    integers or a model that has pairs.
+    Before the file gets its name the packed model is loaded, and run on one of the sample inputs or on made up ones, on
+    plain onnxruntime and with our library where it is found; the result tells where that could not be.
+
+    Raises ModelError if ``source`` is no valid ONNX model, is compiled already, has no weight that can be packed, or
+    onnxruntime does not load it; QCompileError if ``target`` cannot be written, the sample inputs do not fit, or
+    ``bfloat16`` is asked for with integers or a model that has pairs.
     """
+    source, first = pathlib.Path(source), None
+    if isinstance(integers, Integers):
+        first = FirstBatch(integers.reader)
+        integers = replace(integers, reader=first)
     proto = load_model(source)
     try:
         model, done = _compile(_deserialize(proto), functions, integers, bfloat16)
+        packed = ir.serde.serialize_model(model)
+        data = packed.SerializeToString()
+        trial = try_packed(data, packed, first.batch if first is not None else None, source)
     except QCompileError as error:
         raise type(error)(f"{source}: {error}") from error
-    data = ir.serde.serialize_model(model).SerializeToString()
     try:
         write_atomically(target, data)
     except OSError as error:
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
     layers = tuple(describe_layer(node) for node in _layers(model))
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
-    source_bytes = pathlib.Path(source).stat().st_size
-    return CompileResult(layers, done.left_alone, source_bytes, len(data), products, done.rounded)
+    source_bytes = source.stat().st_size
+    return CompileResult(layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
 
 
 def compile_model(
@@ -251,7 +262,9 @@ def _check_not_compiled(model: ir.Model) -> None:
 def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason."""
     left = list_left_alone(model) + list_left_quantized(model)
-    return left + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
+    if isinstance(integers, DynamicIntegers):
+        return left + list_left_float(model)
+    return left + (list_unpacked(model) if integers is not None else [])
 
 
 def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | DynamicIntegers | None) -> str:
@@ -259,7 +272,8 @@ def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | Dynam
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)
         return f"the model has no MatMul or Gemm that can become integers without sample inputs{found}"
     if integers is not None:
-        return "the model has no Conv, Gemm or MatMul with a constant weight on the right: there is nothing to pack"
+        found = "".join(f". {name}: {reason}" for name, reason in left_alone)
+        return f"the model has no Conv, Gemm or MatMul with a constant weight on the right that can be packed{found}"
     if left_alone:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_alone)
         return f"no codebook weight of the model can be packed. {found}"

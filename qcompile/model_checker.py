@@ -9,7 +9,6 @@ import onnx.checker
 from qcompile.errors import ModelError
 
 
-
 def check_model(model: onnx.ModelProto) -> None:
     """Lets ONNX's checker look at ``model``, which is the same afterwards; the shapes of values may be missing.
 
@@ -45,5 +44,5 @@ def _tensor_types(graph: onnx.GraphProto) -> Iterator[onnx.TypeProto.Tensor]:
             yield value.type.tensor_type
     for node in graph.node:
         for attribute in node.attribute:
-            for inner in ([attribute.g] if attribute.HasField("g") else attribute.graphs):
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
                 yield from _tensor_types(inner)

@@ -65,12 +65,14 @@ ALLOWED = {
     "frontend": BASE | {"__init__", "bit_plan", "datasets", "image_decoding", "image_files", "models", "search"},
     "passes": BASE | {"bfloat16_ops", "calibration", "functions", "integer_product", "model_checker", "row_ops"},
     "rounding": {"calibration", "errors", "passes", "text"},
-    "loading": {"errors", "model_checker", "standard_domain"},
+    "loading": {"errors", "model_checker", "normalizing"},
     "model_checker": {"errors"},
-    "standard_domain": set(),
+    "normalizing": set(),
     "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
-    | {"__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes", "rounding"},
+    | {"__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes", "rounding"}
+    | {"trial"},
+    "trial": {"errors", "inference", "normalizing", "ops", "random_inputs", "runtime"},
     "runtime": {"__init__", "errors"},
     "packed_model": {
         *("__init__", "bfloat16_ops", "errors", "integer_ops", "integer_product", "ops", "row_ops", "sparse_ops"),

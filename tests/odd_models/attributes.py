@@ -170,7 +170,7 @@ def normalization_with_negative_variance(way):
 
 def clip_upside_down(way):
     odd = dense(way)
-    odd.constant("low", 5), odd.constant("high", -5)
+    odd.constant("low", 255), odd.constant("high", 0)
     odd.add("Clip", ["y", "low", "high"], "h")
     odd.add("MatMul", ["h", odd.weight(way, 3, 3, name="v.weight")], "z")
     return odd.gives("z").proto()
@@ -243,7 +243,8 @@ def branches_of_one_output_each(way):
     """An If whose branches give another number of outputs than it."""
     odd = dense(way).gives()
     odd.takes("choice", (), onnx.TensorProto.BOOL)
-    inside = helper.make_graph([helper.make_node("Neg", ["x"], ["n"])], "b", [],
-                               [helper.make_tensor_value_info("n", FLOAT, None)])
+    inside = helper.make_graph(
+        [helper.make_node("Neg", ["x"], ["n"])], "b", [], [helper.make_tensor_value_info("n", FLOAT, None)]
+    )
     odd.add("If", ["choice"], ["a", "b"], then_branch=inside, else_branch=inside)
     return odd.gives("a").gives("b").proto()

@@ -396,8 +396,10 @@ def branch_names_as_outside(way):
 def branch_with_the_name_of_a_new_initializer(way):
     """Inside a branch a tensor is called as compiling calls the codebook outside."""
     odd = dense(way)
-    nodes = [helper.make_node("Neg", ["x"], ["w.weight.indices_1"], name="i"),
-             helper.make_node("Neg", ["w.weight.indices_1"], ["absent"], name="j")]
+    nodes = [
+        helper.make_node("Neg", ["x"], ["w.weight.indices_1"], name="i"),
+        helper.make_node("Neg", ["w.weight.indices_1"], ["absent"], name="j"),
+    ]
     inside = helper.make_graph(nodes, "b", [], [helper.make_tensor_value_info("absent", FLOAT, None)])
     odd.takes("choice", (), onnx.TensorProto.BOOL)
     odd.add("If", ["choice"], "z", then_branch=inside, else_branch=inside)
@@ -409,11 +411,17 @@ def loop_around_a_layer(way):
     odd.constant("times", 3, np.int64)
     weight = odd.weight(way, 4, 4, name="inner.weight")
     body = helper.make_graph(
-        [helper.make_node("MatMul", ["before", weight], ["grown"]), helper.make_node("Identity", ["go"], ["on"]),
-         helper.make_node("Clip", ["grown", "zero", "most"], ["after"])],
+        [
+            helper.make_node("MatMul", ["before", weight], ["grown"]),
+            helper.make_node("Identity", ["go"], ["on"]),
+            helper.make_node("Clip", ["grown", "zero", "most"], ["after"]),
+        ],
         "body",
-        [helper.make_tensor_value_info("i", 7, []), helper.make_tensor_value_info("go", 9, []),
-         helper.make_tensor_value_info("before", FLOAT, None)],
+        [
+            helper.make_tensor_value_info("i", 7, []),
+            helper.make_tensor_value_info("go", 9, []),
+            helper.make_tensor_value_info("before", FLOAT, None),
+        ],
         [helper.make_tensor_value_info("on", 9, []), helper.make_tensor_value_info("after", FLOAT, None)],
     )
     odd.constant("zero", 0)
@@ -425,7 +433,8 @@ def loop_around_a_layer(way):
 def scan_beside_a_layer(way):
     odd = dense(way)
     body = helper.make_graph(
-        [helper.make_node("Add", ["s", "v"], ["t"]), helper.make_node("Identity", ["t"], ["u"])], "body",
+        [helper.make_node("Add", ["s", "v"], ["t"]), helper.make_node("Identity", ["t"], ["u"])],
+        "body",
         [helper.make_tensor_value_info("s", FLOAT, [3]), helper.make_tensor_value_info("v", FLOAT, [3])],
         [helper.make_tensor_value_info("t", FLOAT, [3]), helper.make_tensor_value_info("u", FLOAT, [3])],
     )

@@ -73,9 +73,7 @@ class Odd:
         return self
 
     def proto(self, **graph):
-        graph = helper.make_graph(
-            self.nodes, "odd", self.inputs, self.outputs, list(self.tensors.values()), **graph
-        )
+        graph = helper.make_graph(self.nodes, "odd", self.inputs, self.outputs, list(self.tensors.values()), **graph)
         opsets = [helper.make_opsetid(domain, version) for domain, version in self.opsets.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=self.ir_version, functions=self.functions)
 
@@ -95,8 +93,14 @@ def feeds(proto):
     for value in proto.graph.input:
         if value.name not in stored and value.type.HasField("tensor_type"):
             tensor = value.type.tensor_type
-            shape = [dim.dim_value if 0 <= dim.dim_value < 100 and dim.HasField("dim_value") else ROWS
-                     for dim in tensor.shape.dim] if tensor.HasField("shape") else (ROWS, 4)
+            shape = (
+                [
+                    dim.dim_value if 0 <= dim.dim_value < 100 and dim.HasField("dim_value") else ROWS
+                    for dim in tensor.shape.dim
+                ]
+                if tensor.HasField("shape")
+                else (ROWS, 4)
+            )
             dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
             array = np.zeros(shape, dtype) if dtype != np.dtype(object) else np.full(shape, "text", object)
             if array.size and dtype == np.float32:
@@ -120,7 +124,9 @@ def compiled(proto, way, folder, **options):
     """Compiles, checks what lies in the folder afterwards, and gives the result, or the error."""
     folder.joinpath("odd.onnx").write_bytes(proto.SerializeToString())
     try:
-        result = compile_file(folder / "odd.onnx", folder / "p.onnx", integers=integers_of(way, feeds(proto)), **options)
+        result = compile_file(
+            folder / "odd.onnx", folder / "p.onnx", integers=integers_of(way, feeds(proto)), **options
+        )
     except QCompileError as error:
         assert sorted(path.name for path in folder.iterdir()) == ["odd.onnx"]
         return error

@@ -24,7 +24,7 @@ def through(op_type, *shape, operands=(), **attributes):
 
 identity = through("Identity", 4, 3)
 twice_turned = through("Transpose", 3, 4, perm=[1, 0])
-reshaped = through("Reshape", 12, operands=[("shape", [4, 3])])
+reshaped = through("Reshape", 1, 4, 3, operands=[("shape", [4, 3])])
 reshaped_by_zero = through("Reshape", 4, 3, operands=[("shape", [0, -1])])
 cast = through("Cast", 4, 3, to=FLOAT)
 squeezed = through("Squeeze", 1, 4, 3, operands=[("axes", [0])])
@@ -145,7 +145,7 @@ def weight_times_itself(way):
 
 def both_sides_constant(way):
     odd = dense(way).gives()
-    odd.floats("left", 2, 4)
+    odd.constant("left", [[255, 0, 3, 4], [0, 255, 7, 9]])
     odd.add("MatMul", ["left", "w.weight"], "z")
     return odd.gives("z", [2, 3]).proto()
 
