@@ -32,8 +32,8 @@ class IntegerWeight:
 def read_integer_weight(node: ir.Node) -> IntegerWeight:
     """The weight of the fused operator ``node``, whose indices are plain bytes.
 
-    Exact where the entries of each codebook that occur are whole multiples, from -128 to 127, of some number; else rounded to
-    127 steps.
+    Exact where the entries of each codebook that occur are whole multiples, from -128 to 127, of some number; else
+    rounded to 127 steps.
     """
     shape = tuple(node.attributes["weight_shape"].as_ints())
     codebook, scale, bias = (operand(node, position) for position in (CODEBOOK, SCALE, BIAS))

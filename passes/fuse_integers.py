@@ -41,7 +41,8 @@ class FuseIntegers(ir.passes.InPlacePass):
     Requires: fused operators with plain indices, shapes, pairs of QuantizeLinear and DequantizeLinear with uint8 codes.
     Ensures: the codes of every tensor are the same, but where a number lies between two codes to float rounding;
     nothing is left that nobody reads.
-    Leaves alone: pairs of several scales, of other types, of tensors without a shape; whatever is not computed between two pairs.
+    Leaves alone: pairs of several scales, of other types, of tensors without a shape; whatever is not computed between
+    two pairs.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:

@@ -29,6 +29,7 @@ from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
+from qcompile.passes.raise_opset import RaiseOpset, in_the_way
 from qcompile.passes.unpacked import list_unpacked
 from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
 from qcompile.trial import try_packed
@@ -232,11 +233,14 @@ def _fuse(model: ir.Model, integers: Integers) -> tuple[Reader, tuple[RoundedLay
 
 
 def _check_opset(model: ir.Model) -> None:
+    """Raises the opset where that changes nothing; ModelError where it is too low for integers then."""
+    RaiseOpset(OLDEST_OPSET)(model)
     opset = model.graph.opset_imports.get("", 0)
     if opset < OLDEST_OPSET:
         raise ModelError(
-            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that, or "
-            f"convert it: onnx.version_converter.convert_version(model, {OLDEST_OPSET})."
+            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later, and "
+            f"{', '.join(in_the_way(model, OLDEST_OPSET))} may mean something else there. Export it again with that, "
+            f"or convert it: onnx.version_converter.convert_version(model, {OLDEST_OPSET})."
         )
 
 
