@@ -96,8 +96,8 @@ def compile_file(
     is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations stay floats
     multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere.
 
-    Before the file gets its name the packed model is loaded, and run on one of the sample inputs or on made up ones, on
-    plain onnxruntime and with our library where it is found; the result tells where that could not be.
+    Before the file gets its name the packed model is loaded, with our library where it is found, and run on one of the
+    sample inputs or on made up ones; the result tells where that could not be.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, has no weight that can be packed, or
     onnxruntime does not load it; QCompileError if ``target`` cannot be written, the sample inputs do not fit, or

@@ -1,11 +1,11 @@
 """Tries a packed model before it is called done: onnxruntime must load it and run it on a small batch.
 
-Loaded without graph optimizations: these compute weights beforehand, which costs more than all the rest.
+With basic graph optimizations only: the others cost more than all the rest.
 """
 
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ from qcompile.random_inputs import random_inputs
 
 KNOWN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", DOMAIN}
 MOST_INPUT_NUMBERS = 1 << 24  # of made up inputs: more would be no small batch
-MOST_STOCK_WEIGHTS = 1 << 22  # of a layer: bodies spread each bit of a weight over a float
 
 Batch = Mapping[str, npt.NDArray[Any]]
 
@@ -37,7 +36,7 @@ class Trial:
 
 
 def try_packed(data: bytes, model: onnx.ModelProto, sample: Batch | None, source: pathlib.Path) -> Trial:
-    """Loads and runs the packed model ``data``, whose parsed form is ``model``, on plain onnxruntime and with kernels.
+    """Loads and runs the packed model ``data``, whose parsed form is ``model``, with our kernels where they are there.
 
     Runs on ``sample``, or on inputs made up where their shapes are known. Operators of domains that onnxruntime does
     not have stop nothing, nor does a made up input that ``source``, the file that was compiled, refuses too.
@@ -48,9 +47,15 @@ def try_packed(data: bytes, model: onnx.ModelProto, sample: Batch | None, source
     not_run = _foreign_operators(model)
     if not not_run:
         batches = _batches(model, sample)
-        sessions = list(_sessions(data, model, source))
-        found = [_run(session, batches, source, given=sample is not None) for session in sessions if batches]
-        not_run = next(iter(found), "" if batches else "no inputs could be made up")
+        session = _session(data, model, source)
+        if session is None:
+            not_run = "it has no function bodies and the kernel library is not there"
+        else:
+            not_run = (
+                _run(session, batches, source, given=sample is not None)
+                if batches
+                else "no small inputs can be made up"
+            )
     return Trial(time.perf_counter() - start, not_run)
 
 
@@ -60,45 +65,45 @@ def _foreign_operators(model: onnx.ModelProto) -> str:
     return f"it has operators of {', '.join(foreign)}, which this onnxruntime does not have" if foreign else ""
 
 
-def _sessions(data: bytes, model: onnx.ModelProto, source: pathlib.Path) -> Iterator[onnxruntime.InferenceSession]:
-    """Sessions of ``data``: on the bodies where all operators have one, with our kernels where the library is there."""
+def _session(data: bytes, model: onnx.ModelProto, source: pathlib.Path) -> onnxruntime.InferenceSession | None:
+    """A session of ``data``: with our kernels, or on the bodies where the library is not there; None with neither.
+
+    The bodies alone take seconds to load, a hundred times as long: qcompile verify runs them as well.
+    """
+    library = _has_library()
     used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
-    if used <= {function.name for function in model.functions} and _largest_weight(model) <= MOST_STOCK_WEIGHTS:
-        yield _session(data, source, library=False)
-    try:
-        runtime.library_path()
-    except QCompileError:
-        return
-    yield _session(data, source, library=True)
-
-
-def _session(data: bytes, source: pathlib.Path, *, library: bool) -> onnxruntime.InferenceSession:
+    if not library and not used <= {function.name for function in model.functions}:
+        return None
     try:
         return runtime.session(data, threads=1, library=library, options=_plain_options())
     except QCompileError as error:
         packed = " ".join(str(error).split())
-    try:
-        _source_session(source)
-    except QCompileError as error:
-        why = " ".join(str(error).split()).removeprefix(f"{source}: ")
-        raise ModelError(f"onnxruntime does not load it, before compiling either: {why}. Mend the model.") from error
+    _source_session(source)
     raise ModelError(f"onnxruntime loads it, but not what was compiled: {packed}. Please report this.")
 
 
+def _has_library() -> bool:
+    try:
+        runtime.library_path()
+    except QCompileError:
+        return False
+    return True
+
+
 def _source_session(source: pathlib.Path) -> onnxruntime.InferenceSession:
-    return runtime.session(source, threads=1, library=False, options=_plain_options())
+    """A session of the model before compiling; ModelError where onnxruntime does not load that."""
+    try:
+        return runtime.session(source, threads=1, library=False, options=_plain_options())
+    except QCompileError as error:
+        why = " ".join(str(error).split()).removeprefix(f"{source}: ")
+        raise ModelError(f"onnxruntime does not load it, before compiling either: {why}. Mend the model.") from error
 
 
 def _plain_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what it would log is raised as well
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return options
-
-
-def _largest_weight(model: onnx.ModelProto) -> int:
-    shapes = [a.ints for node in model.graph.node for a in node.attribute if a.name == "weight_shape"]
-    return max((int(np.prod(shape)) for shape in shapes), default=0)
 
 
 def _batches(model: onnx.ModelProto, sample: Batch | None) -> list[Batch]:
@@ -139,8 +144,9 @@ def _run(session: onnxruntime.InferenceSession, batches: list[Batch], source: pa
 
 
 def _source_refuses(source: pathlib.Path, batch: Batch) -> bool:
+    session = _source_session(source)
     try:
-        run_session(_source_session(source), batch)
+        run_session(session, batch)
     except QCompileError:
         return True
     return False
