@@ -12,6 +12,7 @@ from qcompile.passes.adopt_quantized_weights import AdoptQuantizedWeights
 from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
+from qcompile.passes.fold_weights import FoldWeights
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
 from qcompile.passes.fuse_flattened_means import FuseFlattenedMeans
@@ -26,6 +27,7 @@ from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.passes.keep_places import KeepPlaces
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
+from qcompile.passes.remove_nops import RemoveNops
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_to_codebooks import RoundToCodebooks
 from qcompile.passes.round_weights import RoundWeights
@@ -39,7 +41,7 @@ def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = Non
     Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a
     pass that leaves none of them, or plainly.
     """
-    return (*_adopting_passes(), rounding or RoundWeights(weight_bits), *_fusing_passes())
+    return (*_adopting_passes(), FoldWeights(), rounding or RoundWeights(weight_bits), *_fusing_passes())
 
 
 def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
@@ -59,6 +61,7 @@ def dynamic_passes(
     """The passes from a model, to a packed one whose matrix products round what they read row by row."""
     return (
         *_adopting_passes(),
+        FoldWeights(),
         RoundWeights(weight_bits, becomes_dynamic),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
@@ -93,6 +96,9 @@ def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
     return (
         # First: auto_pad needs the size of its input, folding the number of axes.
         InferShapes(),
+        # After types: it removes Casts to the type that a value has. A weight is looked for right behind a layer.
+        RemoveNops(),
+        # After it: nothing then stands between a Pad and its convolution.
         FusePads(),
         AdoptQuantizedPairs(),
         AdoptQuantizedWeights(),

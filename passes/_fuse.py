@@ -52,7 +52,7 @@ def _fuse(node: ir.Node, layer: Layer, shared: SharedWeights) -> None:
     """Puts ``layer`` in the place of ``node``."""
     graph, name, old_inputs = graph_of(node), _layer_name(node, layer), list(node.inputs)
     key = (layer.weight, layer.operator, layer.indices.shape)
-    if key not in shared:
+    if key not in shared or not is_constant(shared[key][0], layer.indices.reshape(-1)):  # a square one turned over
         shared[key] = (initializer(layer.indices.reshape(-1)), initializer(_padded(layer.codebook)))
     scale = absent(graph) if layer.scale is None else initializer(layer.scale)
     operands = (*shared[key], scale, _bias(graph, layer))

@@ -32,13 +32,15 @@ class IntegerWeight:
 def read_integer_weight(node: ir.Node) -> IntegerWeight:
     """The weight of the fused operator ``node``, whose indices are plain bytes.
 
-    Exact where the entries of each codebook are whole multiples, from -128 to 127, of some number; else rounded to
-    127 steps.
+    Exact where the entries of each codebook, but those larger than all that occur, are whole multiples, from -128 to
+    127, of some number; else rounded to 127 steps.
     """
     shape = tuple(node.attributes["weight_shape"].as_ints())
     codebook, scale, bias = (operand(node, position) for position in (CODEBOOK, SCALE, BIAS))
     places = operand(node, INDICES).reshape(len(codebook), -1)
-    steps = np.array([find_step(row.astype(np.float64)) for row in codebook])
+    reach = [np.abs(row[np.unique(place)]).max() for row, place in zip(codebook, places, strict=True)]
+    used = [row[np.abs(row) <= most] for row, most in zip(codebook, reach, strict=True)]  # none larger than occurs
+    steps = np.array([find_step(row.astype(np.float64)) for row in used])
     whole = np.clip(np.rint(codebook / steps[:, None]), LOWEST, HIGHEST)
     indices, entries = narrow(places, whole.astype(np.float32))
     bits = int(entries.shape[1]).bit_length() - 1

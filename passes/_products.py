@@ -33,8 +33,8 @@ def _is_activation(value: ir.Value | None) -> bool:
     open_values, seen = [value], set[ir.Value]()
     while open_values:
         found = open_values.pop()
-        if found is None or found in seen or constant(found) is not None:
-            continue
+        if found is None or found in seen or found.const_value is not None or constant(found) is not None:
+            continue  # stored: a constant, or what stands for an input that is not given
         if found.is_graph_input():
             return True
         seen.add(found)

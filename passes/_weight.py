@@ -126,6 +126,8 @@ def _read_lookup(node: ir.Node) -> Weight:
         raise LeftAloneError("its indices are not constant")
     if codebook.dtype != np.float32:
         raise LeftAloneError(f"its codebook is {codebook.dtype}, not float32")
+    if not codebook.size:
+        raise ModelError(f"{node.name}: the codebook has no entries. Export the model again.")
     where = node.inputs[1].name if node.inputs[1] is not None else node.name
     table = codebook.astype(np.float32, copy=False).reshape(-1, codebook.shape[-1])
     return Weight(table, _count_through_groups(f"{where}", table, indices, node.op_type))

@@ -9,24 +9,29 @@ from qcompile.errors import ModelError
 from qcompile.functions import OLDEST_OPSET, function_bodies
 from qcompile.ops import DOMAIN
 from qcompile.passes._operands import own_nodes
+from qcompile.passes.raise_opset import RaiseOpset, in_the_way
 
 
 class AttachFunctions(ir.passes.InPlacePass):
     """Adds the bodies of the operators of ours that are in use.
 
-    Requires: standard operators of opset 18 or later; ModelError otherwise.
-    Ensures: each operator of ours has a body.
+    Requires: standard operators of opset 18 or later, or that mean the same there; ModelError otherwise.
+    Ensures: each operator of ours has a body; a lower opset is raised.
     Leaves alone: a model without our operators.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Adds the missing bodies, in the model's own opset."""
+        """Adds the missing bodies, in the model's opset."""
         missing = _missing(model)
+        if missing:
+            RaiseOpset(OLDEST_OPSET)(model)
         opset = model.graph.opset_imports.get("", 0)
         if missing and opset < OLDEST_OPSET:
             raise ModelError(
-                f"the model's opset is {opset}, the function bodies need {OLDEST_OPSET}. "
-                f"Export it again with opset {OLDEST_OPSET} or later, or compile without function bodies."
+                f"the model's opset is {opset}, the function bodies need {OLDEST_OPSET}, and "
+                f"{', '.join(in_the_way(model, OLDEST_OPSET))} may mean something else there. "
+                f"Export it again with opset {OLDEST_OPSET} or later, or compile without function bodies "
+                "(--no-functions): such a file runs where our library is registered."
             )
         for body in function_bodies(missing, opset) if missing else ():
             function = ir.serde.deserialize_function(body)

@@ -10,8 +10,7 @@ import onnx.helper
 import onnx_ir as ir
 import onnx_ir.passes.common
 
-from qcompile.passes._match import is_standard
-from qcompile.passes._operands import graph_of
+from qcompile.passes.remove_nops import RemoveNops
 
 OLDEST_IR_WITH_FUNCTIONS = 8
 
@@ -27,8 +26,7 @@ class CleanUp(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Removes first what computes nothing, then what nothing reads, then notes: a Cast needs them."""
-        modified = _remove_nop_casts(model.graph)
-        modified |= onnx_ir.passes.common.IdentityEliminationPass()(model).modified
+        modified = RemoveNops()(model).modified
         modified |= onnx_ir.passes.common.RemoveUnusedNodesPass()(model).modified
         modified |= _remove_notes(model)
         modified |= _lower_ir_version(model)
@@ -39,24 +37,6 @@ class CleanUp(ir.passes.InPlacePass):
         for value in model.graph.initializers.values():
             if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
                 raise ir.passes.PostconditionError(f"initializer {value.name} is not read")
-
-
-def _remove_nop_casts(graph: ir.Graph) -> bool:
-    """Removes each Cast to the type its input has, unless it names an output of the graph."""
-    nops = [node for node in graph if _is_nop_cast(node)]
-    for node in nops:
-        source = node.inputs[0]
-        assert source is not None
-        node.outputs[0].replace_all_uses_with(source)
-        graph_of(node).remove(node, safe=True)
-    return bool(nops)
-
-
-def _is_nop_cast(node: ir.Node) -> bool:
-    source = node.inputs[0] if is_standard(node, "Cast") else None
-    if source is None or source.dtype is None or node.outputs[0].is_graph_output():
-        return False
-    return source.dtype == node.attributes.get_int("to")
 
 
 def _remove_notes(model: ir.Model) -> bool:

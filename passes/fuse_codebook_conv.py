@@ -13,6 +13,8 @@ from qcompile.passes._layer import Layer, make_layer, read_bias
 from qcompile.passes._match import LeftAloneError, find_source, is_standard
 from qcompile.passes._weight import read_weight
 
+LARGEST = 2**31 - 1  # of an attribute: the kernels count in 32 bits
+
 
 class FuseCodebookConv(ir.passes.InPlacePass):
     """Fuses the lookup of a codebook weight into the Conv that reads it.
@@ -77,11 +79,16 @@ def convolution_attributes(
     taps = tuple(given.get_ints("kernel_shape", kernel))
     if (taps, len(strides), len(dilations)) != (kernel, axes, axes) or min(*strides, *dilations, group) < 1:
         raise ModelError(
-            f"{node.name}: strides {strides} or dilations {dilations} do not fit the kernel {list(kernel)}"
+            f"{node.name}: strides {list(strides)}, dilations {list(dilations)}, kernel_shape {list(taps)} or group "
+            f"{group} do not fit the kernel {list(kernel)}"
         )
     pads = _pads(node, x, kernel, strides, dilations)
     if outputs % group or len(pads) != 2 * axes:
         raise ModelError(f"{node.name}: group {group} or pads {pads} do not fit {outputs} outputs of {axes} axes")
+    if max(*strides, *dilations, *pads, group) > LARGEST:
+        raise LeftAloneError(
+            f"strides {list(strides)}, dilations {list(dilations)} or pads {list(pads)} exceed {LARGEST}"
+        )
     if min(pads) < 0:
         raise LeftAloneError(f"pads are {list(pads)}: negative ones cut the input")
     return {"strides": strides, "pads": pads, "dilations": dilations, "group": group}
@@ -96,6 +103,8 @@ def _pads(
         return tuple(node.attributes.get_ints("pads", (0,) * 2 * len(kernel)))
     if mode == "VALID":
         return (0,) * 2 * len(kernel)
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        raise ModelError(f"{node.name}: there is no auto_pad {mode!r}")
     if max(dilations) > 1:  # runtimes do not agree on it: onnxruntime refuses it
         raise LeftAloneError(f"auto_pad is {mode} with dilations {list(dilations)}. Write the pads out")
     sizes = [] if x.shape is None else [size for size in x.shape.dims[2:] if isinstance(size, int)]

@@ -43,7 +43,8 @@ class FuseIntegers(ir.passes.InPlacePass):
     Requires: fused operators with plain indices, shapes, pairs of QuantizeLinear and DequantizeLinear with uint8 codes.
     Ensures: the codes of every tensor are the same, but where a number lies between two codes to float rounding;
     nothing is left that nobody reads.
-    Leaves alone: pairs of several scales, of other types; whatever is not computed between two pairs.
+    Leaves alone: pairs of several scales, of other types, of tensors without a shape; whatever is not computed between
+    two pairs.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -79,7 +80,7 @@ class _Lowering:
             self._quantize(node)
         elif is_standard(node, "DequantizeLinear"):
             found = read_codes(node)
-            if found is not None:
+            if found is not None and node.outputs[0].shape is not None:  # layouts need the number of axes
                 known = self._quantized.get(found.value, found)
                 self._codes[node.outputs[0]] = replace(known, scale=found.scale, zero_point=found.zero_point)
 

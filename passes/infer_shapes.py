@@ -12,13 +12,13 @@ class InferShapes(ir.passes.InPlacePass):
     """Infers the types and shapes of values inside the graph.
 
     Requires: a model that the ONNX checker accepts.
-    Ensures: inputs and outputs of the graph are described as before.
+    Ensures: inputs of the graph, and outputs that have a shape, are described as before.
     Leaves alone: a model whose shapes ONNX cannot infer.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Infers without strictness: an operator that ONNX does not know stops nothing."""
-        borders = [*model.graph.inputs, *model.graph.outputs]
+        borders = [*model.graph.inputs, *(value for value in model.graph.outputs if value.shape is not None)]
         described = [(value.shape, value.type) for value in borders]
         before = _described(model)
         onnx_ir.passes.common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)

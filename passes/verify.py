@@ -4,11 +4,11 @@ The last pass, and in tests the pass after each other one.
 """
 
 import numpy as np
-import onnx.checker
 import onnx_ir as ir
 
 from qcompile.bfloat16_ops import BFLOAT16_OPS, check_bfloat16_codebook
 from qcompile.errors import ModelError
+from qcompile.model_checker import check_model
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_CONV_BFLOAT16, FORMAT_VERSION, OPERANDS, check_packed_weight
 from qcompile.passes._match import constant
 from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
@@ -33,10 +33,7 @@ class Verify(ir.passes.InPlacePass):
         for value in model.graph.initializers.values():
             if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
                 raise ModelError(f"initializer {value.name} is not read")
-        try:
-            onnx.checker.check_model(ir.serde.serialize_model(model))  # onnx_ir's own pass would add shapes
-        except onnx.checker.ValidationError as error:
-            raise ModelError(f"the ONNX checker refuses the model: {error}") from error
+        check_model(ir.serde.serialize_model(model))  # onnx_ir's own pass would add shapes
         return ir.passes.PassResult(model, modified=False)
 
 

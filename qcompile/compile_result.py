@@ -73,6 +73,8 @@ class CompileResult:
     target_bytes: int
     products: tuple[CompiledProduct, ...] = ()
     rounded: tuple[RoundedLayer, ...] = ()
+    not_run: str = ""
+    """Why the packed model could not be run here before it was written; empty where it was."""
 
     def as_text(self) -> str:
         """A line for each layer and product, what rounding the weights did, then the sizes of both files."""
@@ -87,7 +89,8 @@ class CompileResult:
             for product in self.products
         ]
         left = [f"{printable(name)}: left alone: {reason}" for name, reason in self.left_alone]
-        rounded = summarize(self.rounded)
+        rounded = [*summarize(self.rounded)]
+        rounded += [f"not run here: {printable(self.not_run)}"] if self.not_run else []
         return "\n".join([*packed, *left, *rounded, f"{self.source_bytes} bytes -> {self.target_bytes} bytes"])
 
 

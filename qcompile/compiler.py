@@ -2,14 +2,14 @@
 
 import pathlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import onnx
 import onnx_ir as ir
 
 import qcompile
-from qcompile.calibration import BatchReader, MeanSquareError, Method, Reader, calibrate, read_all
+from qcompile.calibration import BatchReader, FirstBatch, MeanSquareError, Method, Reader, calibrate, read_all
 from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
@@ -30,8 +30,11 @@ from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
+from qcompile.passes.raise_opset import RaiseOpset, in_the_way
+from qcompile.passes.unpacked import list_unpacked
 from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
+from qcompile.trial import try_packed
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
@@ -97,24 +100,33 @@ def compile_file(
     multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere. With
     ``weights`` float weights become lookups, as it says, and activations stay floats: no samples are needed.
 
-    Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
-    QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` or ``weights`` are
-    asked for with integers or a model that has pairs.
+    Before the file gets its name the packed model is loaded, with our library where it is found, and run on one of the
+    sample inputs or on made up ones; the result tells where that could not be.
+
+    Raises ModelError if ``source`` is no valid ONNX model, is compiled already, has no weight that can be packed, or
+    onnxruntime does not load it; QCompileError if ``target`` cannot be written, the sample inputs do not fit, or
+    ``bfloat16`` or ``weights`` are asked for with integers or a model that has pairs.
     """
+    source, first = pathlib.Path(source), None
+    if isinstance(integers, Integers):
+        first = FirstBatch(integers.reader)
+        integers = replace(integers, reader=first)
     proto = load_model(source)
     try:
         model, done = _compile(_deserialize(proto), functions, integers, bfloat16, weights)
-    except ModelError as error:
-        raise ModelError(f"{source}: {error}") from error
-    data = ir.serde.serialize_model(model).SerializeToString()
+        packed = ir.serde.serialize_model(model)
+        data = packed.SerializeToString()
+        trial = try_packed(data, packed, first.batch if first is not None else None, source)
+    except QCompileError as error:
+        raise type(error)(f"{source}: {error}") from error
     try:
         write_atomically(target, data)
     except OSError as error:
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
     layers = tuple(describe_layer(node) for node in _layers(model))
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
-    source_bytes = pathlib.Path(source).stat().st_size
-    return CompileResult(layers, done.left_alone, source_bytes, len(data), products, done.rounded)
+    source_bytes = source.stat().st_size
+    return CompileResult(layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
 
 
 def compile_model(
@@ -157,6 +169,7 @@ def _compile(
     _check_not_compiled(model)
     before = _interface(model)
     model.metadata_props.pop(PLACES_KEY, None)  # whoever wrote it: only what this compilation notes is true
+    shapes = [value.shape for value in model.graph.outputs]
     left_products: LeftAlone = ()
     rounded: tuple[RoundedLayer, ...] = ()
     if integers is None and quantized_pairs(model):
@@ -170,6 +183,8 @@ def _compile(
         left_products, rounded = _compile_integers(model, functions, integers)
     if not _layers(model):
         raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers, weights))
+    for value, shape in zip(model.graph.outputs, shapes, strict=True):
+        value.shape = shape  # where there was none the passes have put what they found
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
@@ -235,11 +250,14 @@ def _fuse(model: ir.Model, integers: Integers) -> tuple[Reader, tuple[RoundedLay
 
 
 def _check_opset(model: ir.Model) -> None:
+    """Raises the opset where that changes nothing; ModelError where it is too low for integers then."""
+    RaiseOpset(OLDEST_OPSET)(model)
     opset = model.graph.opset_imports.get("", 0)
     if opset < OLDEST_OPSET:
         raise ModelError(
-            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later. Export it again with that, or "
-            f"convert it: onnx.version_converter.convert_version(model, {OLDEST_OPSET})."
+            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later, and "
+            f"{', '.join(in_the_way(model, OLDEST_OPSET))} may mean something else there. Export it again with that, "
+            f"or convert it: onnx.version_converter.convert_version(model, {OLDEST_OPSET})."
         )
 
 
@@ -265,7 +283,9 @@ def _check_not_compiled(model: ir.Model) -> None:
 def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason."""
     left = list_left_alone(model) + list_left_quantized(model)
-    return left + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
+    if isinstance(integers, DynamicIntegers):
+        return left + list_left_float(model)
+    return left + (list_unpacked(model) if integers is not None else [])
 
 
 def _nothing_found(
@@ -277,7 +297,8 @@ def _nothing_found(
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)
         return f"the model has no MatMul or Gemm that can become integers without sample inputs{found}"
     if integers is not None or (weights is not None and not left_alone):
-        return "the model has no Conv, Gemm or MatMul with a constant weight on the right: there is nothing to pack"
+        found = "".join(f". {name}: {reason}" for name, reason in left_alone)
+        return f"the model has no Conv, Gemm or MatMul with a constant weight on the right that can be packed{found}"
     if left_alone:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_alone)
         return f"no codebook weight of the model can be packed. {found}"

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 
 import google.protobuf.message
 import onnx
-import onnx.checker
+import onnx.defs
 import onnx.helper
 
 from qcompile.errors import ModelError
+from qcompile.model_checker import check_model
+from qcompile.normalizing import all_nodes, take_constants_from_inputs, use_short_domain
 
 MAX_BYTES = 2**31 - 1  # of one file: protobuf itself reads no more
 MAX_EXTERNAL_BYTES = 2**31 - 1  # of all external data together: the result is one file
@@ -45,15 +47,17 @@ def load_model(path: str | pathlib.Path) -> onnx.ModelProto:
     if not model.HasField("graph") or not model.opset_import:
         raise ModelError(f"{path}: not an ONNX model: there is no graph in it")
     _check_text(path, model)
+    use_short_domain(model)
     check_supported(str(path), model)
     budget = MAX_EXTERNAL_BYTES
     for tensor in list(_tensors(model)):
         budget -= _resolve(path, tensor, budget)
         _check_size(path, tensor)
     try:
-        onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError) as error:
-        raise ModelError(f"{path}: the ONNX checker refuses it: {error}") from error
+        check_model(model)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    take_constants_from_inputs(model)
     return model
 
 
@@ -97,6 +101,33 @@ def check_supported(where: str, model: onnx.ModelProto) -> None:
         raise ModelError(f"{where}: sparse initializers are not supported. Export it again with dense ones.")
     if model.training_info:
         raise ModelError(f"{where}: it holds a training graph. Export it again for inference.")
+    if not model.graph.output:
+        raise ModelError(f"{where}: the graph has no outputs: it computes nothing. Export it again with its outputs.")
+    for node in all_nodes(model.graph.node):
+        _check_node(where, node)
+    _check_opset(where, [opset.version for opset in model.opset_import if opset.domain == ""])
+
+
+def _check_node(where: str, node: onnx.NodeProto) -> None:
+    """Raises ModelError for what ONNX's checker lets pass and nothing can run."""
+    name = f"{where}: {node.name or node.op_type}"
+    if any(attribute.ref_attr_name for attribute in node.attribute):
+        raise ModelError(f"{name}: an attribute refers to one of a function, but the node is in none")
+    if node.op_type == "Constant" and not node.domain:
+        if len(node.attribute) != 1:
+            raise ModelError(f"{name}: a Constant with {len(node.attribute)} values, wanted one")
+        if node.attribute[0].HasField("sparse_tensor"):
+            raise ModelError(f"{name}: a sparse constant is not supported. Export it again with a dense one.")
+
+
+def _check_opset(where: str, versions: list[int]) -> None:
+    latest = onnx.defs.onnx_opset_version()
+    if len(set(versions)) > 1:
+        raise ModelError(f"{where}: it imports the standard operators of opsets {versions} at once: name one")
+    if versions and not 1 <= versions[0] <= latest:
+        raise ModelError(
+            f"{where}: its opset is {versions[0]}, known are 1 to {latest}. Export it again with one of these."
+        )
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

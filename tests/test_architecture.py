@@ -66,16 +66,26 @@ ALLOWED = {
     "models": {"errors"},
     "frontend": BASE
     | {"__init__", "bit_plan", "codebooks", "datasets", "image_decoding", "image_files", "models", "search"},
-    "passes": BASE | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "places", "row_ops"},
+    "passes": BASE
+    | {
+        "bfloat16_ops",
+        "calibration",
+        "codebooks",
+        "functions",
+        "integer_product",
+        "model_checker",
+        "places",
+        "row_ops",
+    },
     "rounding": {"calibration", "codebooks", "errors", "passes", "text"},
-    "loading": {"errors"},
+    "loading": {"errors", "model_checker", "normalizing"},
+    "model_checker": {"errors"},
+    "normalizing": set(),
     "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
-    | {
-        *("__init__", "calibration", "codebooks", "compile_result", "functions", "integer_product", "loading"),
-        *("passes", "places"),
-        "rounding",
-    },
+    | {"__init__", "calibration", "codebooks", "compile_result", "functions", "integer_product", "loading"}
+    | {"passes", "places", "rounding", "trial"},
+    "trial": {"errors", "inference", "normalizing", "ops", "random_inputs", "runtime"},
     "runtime": {"__init__", "errors"},
     "packed_model": {
         *("__init__", "bfloat16_ops", "errors", "integer_ops", "integer_product", "ops", "row_ops", "sparse_ops"),

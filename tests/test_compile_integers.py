@@ -243,11 +243,10 @@ def test_bits_that_are_missing_are_an_error():
         compiled(NETWORKS["plain"](), activation_bits={"x": 8})
 
 
-def test_an_old_opset_is_an_error():
+def test_an_old_opset_is_raised_where_all_nodes_mean_the_same():
     network = NETWORKS["plain"]()
-    network.opset = 17
-    with pytest.raises(ModelError, match="opset is 17, integers need 18"):
-        compiled(network)
+    network.opset = 13
+    assert compiled(network).opset_import[0].version == 18
 
 
 def test_a_compiled_model_is_an_error():

@@ -354,10 +354,17 @@ def test_a_model_with_pairs_whose_weights_are_floats_is_told_so():
         compile_model(proto)
 
 
-def test_an_older_opset_is_told_what_to_do():
+def test_an_older_opset_is_raised():
     net = QuantizedNetwork((4, 6, 6), opset=17)
     proto = net.gives(net.quantized_conv(net.pair("x", 0.1), (4, 4, 1, 1), "a")).proto()
-    with pytest.raises(ModelError, match=r"opset is 17.*convert_version"):
+    assert layers_of(compile_model(proto)) == {"a": ("IntegerConvFloat", 8, 8)}
+
+
+def test_an_older_opset_is_told_what_to_do():
+    net = QuantizedNetwork((4, 6, 6), opset=13)
+    x = net.quantized_conv(net.pair("x", 0.1), (4, 4, 1, 1), "a")
+    proto = net.gives(net.add("ReduceMean", [x], axes=[2, 3])).proto()
+    with pytest.raises(ModelError, match=r"opset is 13.*ReduceMean.*convert_version"):
         compile_model(proto)
     converted = onnx.version_converter.convert_version(proto, 18)
     assert layers_of(compile_model(converted)) == {"a": ("IntegerConvFloat", 8, 8)}

@@ -248,10 +248,18 @@ def test_refuses_a_model_where_no_weight_can_be_packed(tmp_path):
         compile_model(onnx.parser.parse_model(text))
 
 
-def test_refuses_an_old_opset_unless_functions_are_left_out(exported):
-    with pytest.raises(ModelError, match="opset is 17"):
-        compile_model(exported.proto(17))
-    assert not compile_model(exported.proto(17), functions=False).functions
+def test_an_old_opset_is_raised_for_functions_alone(exported):
+    assert compile_model(exported.proto(17)).opset_import[0].version == 18
+    kept = compile_model(exported.proto(17), functions=False)
+    assert (kept.opset_import[0].version, len(kept.functions)) == (17, 0)
+
+
+def test_refuses_an_old_opset_where_a_node_means_something_else(exported):
+    exported.add("Softmax", ["y"], "z")
+    proto = exported.proto(12)
+    proto.graph.output[0].name = "z"
+    with pytest.raises(ModelError, match=r"opset is 12.*Softmax may mean something else"):
+        compile_model(proto)
 
 
 def test_refuses_a_file_that_is_no_model(tmp_path):

@@ -3,11 +3,12 @@
 from qcompile.calibration.calibrating import calibrate
 from qcompile.calibration.methods import MeanSquareError, Method, MinMax, Percentile
 from qcompile.calibration.ranges import Range
-from qcompile.calibration.readers import ArrayReader, BatchReader, Reader, read_all
+from qcompile.calibration.readers import ArrayReader, BatchReader, FirstBatch, Reader, read_all
 
 __all__ = [
     "ArrayReader",
     "BatchReader",
+    "FirstBatch",
     "MeanSquareError",
     "Method",
     "MinMax",

@@ -50,6 +50,7 @@ def observer(model: onnx.ModelProto, names: list[str], *, optimized: bool = True
     computed = [name for name in names if name not in inputs]
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
+    _forget_types(exposed.graph)  # onnxruntime infers them; what the model says of them may be wrong
     if computed:  # else the model's own outputs stay: running it checks the inputs
         del exposed.graph.output[:]
         exposed.graph.output.extend(onnx.ValueInfoProto(name=name) for name in computed)  # onnxruntime infers the types
@@ -64,6 +65,15 @@ def observer(model: onnx.ModelProto, names: list[str], *, optimized: bool = True
         return {**feed, **dict(zip(computed, outputs, strict=False))}  # none computed: outputs that nobody wants
 
     return observe
+
+
+def _forget_types(graph: onnx.GraphProto) -> None:
+    """Takes away what ``graph`` and its subgraphs say of values inside."""
+    del graph.value_info[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                _forget_types(inner)
 
 
 def _inputs(model: onnx.ModelProto) -> list[str]:

@@ -53,6 +53,21 @@ class BatchReader:
         return next(self._batches, None)
 
 
+class FirstBatch:
+    """The batches of ``reader``; ``batch`` is the first of them once it was read, None before."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.batch: dict[str, Array] | None = None
+
+    def get_next(self) -> dict[str, Array] | None:
+        """The next batch; None after the last one."""
+        found = self._reader.get_next()
+        if self.batch is None:
+            self.batch = found
+        return found
+
+
 def read_all(reader: Reader) -> tuple[dict[str, Array], ...]:
     """All batches that ``reader`` has left, for who needs them more than once; those of ArrayReader are views."""
     return tuple(iter(reader.get_next, None))

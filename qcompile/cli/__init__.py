@@ -1,5 +1,6 @@
 """The command `qcompile`: one file a command; each reads files, calls one function, writes files, prints a report."""
 
+import logging
 from typing import Any
 
 import click
@@ -27,6 +28,7 @@ class Group(click.Group):
 
         Raises click.ClickException (exit code 1) in place of a QCompileError.
         """
+        logging.getLogger("onnx_ir").setLevel(logging.CRITICAL)  # what it logs is no concern of the user's
         try:
             return super().invoke(ctx)
         except QCompileError as error:

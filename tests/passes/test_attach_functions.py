@@ -38,9 +38,14 @@ def test_leaves_a_model_without_our_operators_alone(tools):
     tools.apply(AttachFunctions(), model, modified=False)
 
 
-def test_refuses_an_old_opset(tools, rng):
-    with pytest.raises(ModelError, match=r"opset is 17, the function bodies need 18\. Export it again"):
-        AttachFunctions()(packed(tools, rng, ("MatMul",), opset=17))
+def test_raises_an_old_opset_or_names_what_stands_in_the_way(tools, rng):
+    model = packed(tools, rng, ("MatMul",), opset=17)
+    AttachFunctions()(model)
+    assert model.opset_imports[""] == 18
+    model = packed(tools, rng, ("MatMul",), opset=12)
+    model.graph.append(ir.node("Softmax", [model.graph.inputs[0]]))
+    with pytest.raises(ModelError, match=r"opset is 12, the function bodies need 18, and Softmax may.* Export"):
+        AttachFunctions()(model)
 
 
 def test_ensures_that_every_operator_has_a_body(tools, rng):
