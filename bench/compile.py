@@ -38,13 +38,18 @@ class Network:
     ways: tuple[Way, ...]
 
 
+CODEBOOKS = tuple(Way(bits, 8, values="codebook") for bits in (4, 3, 2))
 NETWORKS = {
-    "resnet20": Network("ResNet-20 on CIFAR-10", cifar_case, (Way(8, 8), Way(4, 8, 0.5), Way(3, 8, 1.5), Way(2, 8))),
-    "resnet56": Network("ResNet-56 on CIFAR-10", cifar_case, (Way(8, 8), Way(4, 8, 0.4), Way(3, 8, 1.5), Way(2, 8))),
-    "efficientnet-lite0": Network(
-        "EfficientNet-Lite0 on ImageNet", imagenet_case, (Way(8, 8, 1.0), Way(6, 8), Way(4, 8, 2.5))
+    "resnet20": Network(
+        "ResNet-20 on CIFAR-10", cifar_case, (Way(8, 8), Way(4, 8, 0.5), Way(3, 8, 1.5), Way(2, 8), *CODEBOOKS)
     ),
-    "dscnn": Network("DS-CNN on spoken words", keywords_case, (Way(8, 8), Way(4, 8, 1.5), Way(3, 8))),
+    "resnet56": Network(
+        "ResNet-56 on CIFAR-10", cifar_case, (Way(8, 8), Way(4, 8, 0.4), Way(3, 8, 1.5), Way(2, 8), *CODEBOOKS)
+    ),
+    "efficientnet-lite0": Network(
+        "EfficientNet-Lite0 on ImageNet", imagenet_case, (Way(8, 8, 1.0), Way(4, 8, 2.5), Way(4, 8, 2.5, "codebook"))
+    ),
+    "dscnn": Network("DS-CNN on spoken words", keywords_case, (Way(8, 8), Way(4, 8, 1.5), Way(3, 8), *CODEBOOKS)),
 }
 
 

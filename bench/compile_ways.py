@@ -15,17 +15,29 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from qcompile import runtime
 from qcompile.calibration import ArrayReader
 from qcompile.compiler import Integers, compile_file
+from qcompile.rounding import SecondOrder
+from qcompile.rounding.methods import Values
 
 BATCH = 50
 
 
 @dataclass(frozen=True)
 class Way:
-    """Bits of weights and activations; ``wanted_drop`` is how many points of accuracy it may lose at most."""
+    """Bits of weights and activations; ``wanted_drop`` is how many points of accuracy it may lose at most.
+
+    ``values`` is what weights are rounded to, as of ``SecondOrder``.
+    """
 
     weight_bits: int
     activation_bits: int
     wanted_drop: float | None = None
+    values: Values = "grid"
+
+    @property
+    def name(self) -> str:
+        """For the page."""
+        codebook = ", codebook" if self.values == "codebook" else ""
+        return f"{self.weight_bits} bits{codebook}, and {self.activation_bits} bits"
 
 
 def measure(case: Case, ways: Sequence[Way], *, rival: bool) -> list[dict[str, Any]]:
@@ -46,19 +58,23 @@ def measure(case: Case, ways: Sequence[Way], *, rival: bool) -> list[dict[str, A
 
 
 def _row(case: Case, way: Way, target: pathlib.Path) -> dict[str, Any]:
-    samples = ArrayReader({"input": case.calibration}, BATCH)
-    integers = Integers(samples, activation_bits=way.activation_bits, weight_bits=way.weight_bits)
-    compile_file(case.source, target, integers=integers)
+    compile_file(case.source, target, integers=_integers(case, way))
     measured = {"accuracy": accuracy(target, case, library=True), "bytes": _size(target)}
     stock = np.count_nonzero(predict(target, case.inputs[:200], library=False) != predict(target, case.inputs[:200]))
-    compile_file(case.source, target, integers=integers, functions=False)
+    compile_file(case.source, target, integers=_integers(case, way), functions=False)
     return {
-        "way": f"{way.weight_bits} bits and {way.activation_bits} bits",
+        "way": way.name,
         **measured,
         "bytes_without_functions": _size(target),
         "wanted_drop": way.wanted_drop,
         "stock_differs_of_200": int(stock),
     }
+
+
+def _integers(case: Case, way: Way) -> Integers:
+    samples = ArrayReader({"input": case.calibration}, BATCH)
+    rounding = SecondOrder(values=way.values)
+    return Integers(samples, activation_bits=way.activation_bits, weight_bits=way.weight_bits, rounding=rounding)
 
 
 def accuracy(path: pathlib.Path, case: Case, *, library: bool) -> float:
