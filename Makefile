@@ -16,7 +16,7 @@ test: build ## the C++ tests, plain, under ASan + UBSan and under TSan, then the
 	$(BIN)/ctest --test-dir build/dev --output-on-failure
 	$(BIN)/ctest --test-dir build/sanitized --output-on-failure
 	$(BIN)/ctest --test-dir build/races --output-on-failure -R 'threads_test|planted_race'
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(READY) ## formatting, lint, types
 	$(BIN)/ruff format --check .
