@@ -12,6 +12,7 @@ from qcompile.passes.attach_functions import AttachFunctions
 from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
+from qcompile.passes.fuse_codebook_gather import FuseCodebookGather
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
 from qcompile.passes.fuse_flattened_means import FuseFlattenedMeans
 from qcompile.passes.fuse_float_residuals import FuseFloatResiduals
@@ -25,6 +26,7 @@ from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.passes.keep_places import KeepPlaces
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
+from qcompile.passes.round_tables import RoundTables
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_weights import RoundWeights
 from qcompile.passes.spread_pairs import SpreadPairs
@@ -37,7 +39,8 @@ def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = Non
     Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a
     pass that leaves none of them, or plainly.
     """
-    return (*_adopting_passes(), rounding or RoundWeights(weight_bits), *_fusing_passes())
+    # Tables first: layers are then rounded to what they read.
+    return (*_adopting_passes(), RoundTables(weight_bits), rounding or RoundWeights(weight_bits), *_fusing_passes())
 
 
 def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
@@ -57,7 +60,9 @@ def dynamic_passes(
     """The passes from a model, to a packed one whose matrix products round what they read row by row."""
     return (
         *_adopting_passes(),
+        RoundTables(weight_bits),
         RoundWeights(weight_bits, becomes_dynamic),
+        FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
         FoldBatchNorm(),
@@ -74,6 +79,7 @@ def pipeline(*, functions: bool = True, bfloat16: bool = False) -> tuple[ir.pass
     """
     return (
         *_adopting_passes(),
+        FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
         # After fusing: only the fused operators have a scale and a bias to fold into.
@@ -96,6 +102,7 @@ def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
 
 def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:
     return (
+        FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
         FoldBatchNorm(),

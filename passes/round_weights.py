@@ -91,19 +91,27 @@ def weight_rows(node: ir.Node) -> Floats:
 
 def write_rounded(node: ir.Node, numbers: npt.NDArray[np.int16], steps: Floats, bits: int) -> None:
     """Gives ``node`` a lookup of ``numbers`` [n, k] times ``steps`` [n] in the place of its float weight."""
-    old, graph = node.inputs[1], graph_of(node)
-    weight = constant(old)
-    assert old is not None
+    weight = constant(node.inputs[1])
     assert weight is not None
-    values = np.array([-1, 1]) if bits == 1 else np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
-    places = (numbers > 0) if bits == 1 else numbers - values[0]
-    indices = (places.reshape(weight.shape) if _is_by_row(node) else places.T).astype(np.int32)
+    shaped = numbers.reshape(weight.shape) if _is_by_row(node) else numbers.T
     factors = steps.reshape(-1, *[1] * (weight.ndim - 1)) if _is_by_row(node) else steps
+    write_lookup(node, 1, shaped, factors, bits)
+
+
+def write_lookup(node: ir.Node, position: int, numbers: npt.NDArray[np.int16], factors: Floats, bits: int) -> None:
+    """Gives ``node`` a lookup of ``numbers`` of ``bits`` bits, times ``factors``, in the place of an input.
+
+    ``numbers`` have the shape of the constant that stands there, ``factors`` one that spreads over it.
+    """
+    old, graph = node.inputs[position], graph_of(node)
+    assert old is not None
+    values = np.array([-1, 1]) if bits == 1 else np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
+    indices = ((numbers > 0) if bits == 1 else numbers - values[0]).astype(np.int32)
     codebook, index, factor = (initializer(a) for a in (values.astype(np.float32), indices, factors))
     looked_up = ir.node("Gather", [codebook, index], {"axis": 0})
     scaled = ir.node("Mul", [looked_up.outputs[0], factor])
     graph.insert_before(node, [looked_up, scaled])
-    node.replace_input_with(1, scaled.outputs[0])
+    node.replace_input_with(position, scaled.outputs[0])
     name = str(old.name)
     drop_unused(old)
     for value, suffix in ((codebook, "codebook"), (index, "indices"), (factor, "scale")):

@@ -9,13 +9,14 @@ import onnx_ir as ir
 
 from qcompile.bfloat16_ops import BFLOAT16_OPS, check_bfloat16_codebook
 from qcompile.errors import ModelError
+from qcompile.gather_ops import CODEBOOK_GATHER
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_CONV_BFLOAT16, FORMAT_VERSION, OPERANDS, check_packed_weight
 from qcompile.passes._match import constant
 from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
 from qcompile.passes._verify_integer import RULES, check_integer_node
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_OF, SPARSE_OPERANDS, check_corrections
 
-OPERATORS = {*SPARSE_OF, *SPARSE_OF.values()}
+OPERATORS = {*SPARSE_OF, *SPARSE_OF.values(), CODEBOOK_GATHER}
 
 
 class Verify(ir.passes.InPlacePass):

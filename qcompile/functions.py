@@ -9,6 +9,7 @@ from collections.abc import Collection
 import onnx
 import onnx.parser
 
+from qcompile.gather_function import GATHER_BODIES
 from qcompile.integer_decoding import INTEGER_WEIGHT
 from qcompile.integer_functions import INTEGER_BODIES
 from qcompile.integer_ops import INTEGER_LAYERS
@@ -153,6 +154,7 @@ _BODIES = {
     CODEBOOK_CONV_BFLOAT16: _CONV_BFLOAT16,
     SPARSE_MATMUL: _SPARSE_MATMUL,
     SPARSE_CONV: _SPARSE_CONV,
+    **GATHER_BODIES,
     **INTEGER_BODIES,
     **ROW_BODIES,
 }

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from qcompile import integer_ops, integer_product, ops, row_ops, sparse_ops
 from qcompile.bfloat16_ops import BFLOAT16_OPS, check_bfloat16_codebook
 from qcompile.errors import ModelError
+from qcompile.gather_ops import CODEBOOK_GATHER
 
 PLAN_KEY = "qcompile.plan"
 UNWEIGHTED = integer_ops.UNWEIGHTED | integer_product.INTEGER_PRODUCTS | row_ops.ROW_OPERATORS
@@ -115,6 +116,8 @@ class PackedLayer:
             attributes = _attributes(self.name, self.node)
             weight *= attributes.get("y_scale", 1.0) / attributes.get("x_scale", 1.0)
             weight = _in_model_order(weight, attributes.get("x_flattened", ()))
+        if self.op == CODEBOOK_GATHER and self.bias.size:  # here it belongs to the rows of the table
+            weight += self.bias[:, None]
         if self.corrections is None:
             return weight
         return weight + sparse_ops.decode_corrections(self.corrections.gaps, self.corrections.values, self.weight_shape)
@@ -203,7 +206,7 @@ def _read_layer(
     where = f"{node.op_type} {node.name!r}"
     if node.op_type in integer_ops.INTEGER_LAYERS:
         return _read_integer_layer(where, node, sparse, initializers)
-    if node.op_type not in sparse_ops.SPARSE_OF or len(node.input) != len(ops.OPERANDS):
+    if node.op_type not in {*sparse_ops.SPARSE_OF, CODEBOOK_GATHER} or len(node.input) != len(ops.OPERANDS):
         raise ModelError(
             f"{where}: not an operator of format {ops.FORMAT_VERSION} with inputs {', '.join(ops.OPERANDS)}"
         )
