@@ -26,10 +26,12 @@ from qcompile.passes.insert_qdq import InsertQdq
 from qcompile.passes.keep_places import KeepPlaces
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
+from qcompile.passes.rewrite_einsums import RewriteEinsums
 from qcompile.passes.round_tables import RoundTables
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_weights import RoundWeights
 from qcompile.passes.spread_pairs import SpreadPairs
+from qcompile.passes.turn_products import TurnProducts
 from qcompile.passes.verify import Verify
 
 
@@ -39,8 +41,14 @@ def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = Non
     Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a
     pass that leaves none of them, or plainly.
     """
-    # Tables first: layers are then rounded to what they read.
-    return (*_adopting_passes(), RoundTables(weight_bits), rounding or RoundWeights(weight_bits), *_fusing_passes())
+    return (
+        *_adopting_passes(),
+        *_turning_passes(),
+        # Before the weights: layers are then rounded to what they read.
+        RoundTables(weight_bits),
+        rounding or RoundWeights(weight_bits),
+        *_fusing_passes(),
+    )
 
 
 def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
@@ -60,6 +68,7 @@ def dynamic_passes(
     """The passes from a model, to a packed one whose matrix products round what they read row by row."""
     return (
         *_adopting_passes(),
+        *_turning_passes(),
         RoundTables(weight_bits),
         RoundWeights(weight_bits, becomes_dynamic),
         FuseCodebookGather(),
@@ -98,6 +107,11 @@ def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
         AdoptQuantizedPairs(),
         AdoptQuantizedWeights(),
     )
+
+
+def _turning_passes() -> tuple[ir.passes.InPlacePass, ...]:
+    # Shapes again: new operators have none.
+    return RewriteEinsums(), TurnProducts(), InferShapes()
 
 
 def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:

@@ -29,6 +29,7 @@ from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
+from qcompile.passes.rewrite_einsums import list_left_einsums
 from qcompile.passes.round_tables import list_left_tables
 from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
@@ -91,9 +92,10 @@ def compile_file(
     Without ``functions`` the file is smaller and runs only where our library is registered. With ``integers``
     activations become integers too, and weights that were not learned are rounded; with DynamicIntegers only those of
     MatMul and Gemm, and tables. A model that holds pairs of QuantizeLinear and DequantizeLinear is quantized already:
-    without ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays float and
-    is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations stay floats
-    multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere.
+    without ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays
+    float and is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations
+    stay floats multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones,
+    elsewhere.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, or has no weight that can be packed;
     QCompileError if ``target`` cannot be written, the sample inputs do not fit, or ``bfloat16`` is asked for with
@@ -250,7 +252,9 @@ def _check_not_compiled(model: ir.Model) -> None:
 
 def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason."""
-    left = list_left_alone(model) + list_left_quantized(model) + ([] if integers is None else list_left_tables(model))
+    left = list_left_alone(model) + list_left_quantized(model)
+    if integers is not None:
+        left += list_left_tables(model) + list_left_einsums(model)
     return left + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
 
 
