@@ -6,6 +6,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common
 
 from qcompile.calibration import Range
+from qcompile.decode_ops import DECODE_WEIGHT
 from qcompile.passes.adopt_quantized_pairs import AdoptQuantizedPairs
 from qcompile.passes.adopt_quantized_weights import AdoptQuantizedWeights
 from qcompile.passes.attach_functions import AttachFunctions
@@ -14,6 +15,7 @@ from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
 from qcompile.passes.fuse_codebook_gather import FuseCodebookGather
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
+from qcompile.passes.fuse_decode_weight import FuseDecodeWeight
 from qcompile.passes.fuse_flattened_means import FuseFlattenedMeans
 from qcompile.passes.fuse_float_residuals import FuseFloatResiduals
 from qcompile.passes.fuse_integer_tables import FuseIntegerTables
@@ -27,6 +29,7 @@ from qcompile.passes.keep_places import KeepPlaces
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.rewrite_einsums import RewriteEinsums
+from qcompile.passes.round_stored import OTHERS, STORED, RoundStored
 from qcompile.passes.round_tables import RoundTables
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_weights import RoundWeights
@@ -47,6 +50,7 @@ def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = Non
         # Before the weights: layers are then rounded to what they read.
         RoundTables(weight_bits),
         rounding or RoundWeights(weight_bits),
+        RoundStored(weight_bits, STORED),
         *_fusing_passes(),
     )
 
@@ -71,9 +75,11 @@ def dynamic_passes(
         *_turning_passes(),
         RoundTables(weight_bits),
         RoundWeights(weight_bits, becomes_dynamic),
+        RoundStored(weight_bits, OTHERS),
         FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
+        FuseDecodeWeight(),
         FoldBatchNorm(),
         # After folding: it folds into float operators.
         QuantizeDynamically(activation_bits),
@@ -119,6 +125,8 @@ def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:
         FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
+        # After them: what they left is decoded.
+        FuseDecodeWeight(),
         FoldBatchNorm(),
         # After shapes: it must know how many channels there are.
         FuseSubsampling(),
@@ -148,7 +156,8 @@ def _packing_passes(functions: bool) -> tuple[ir.passes.InPlacePass, ...]:
         CleanUp(),
         KeepPlaces(),
         # After cleaning: only operators that are left get a body, and bodies are clean as they are.
-        *((AttachFunctions(),) if functions else ()),
+        # The library has no kernel that decodes: that body is always there.
+        AttachFunctions() if functions else AttachFunctions([DECODE_WEIGHT]),
         # Last: it sees what is written.
         Verify(),
     )

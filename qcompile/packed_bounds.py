@@ -9,6 +9,7 @@ import numpy as np
 from qcompile import ops, sparse_ops
 from qcompile.bfloat16_bounds import add_flushes, round_bounded
 from qcompile.bounded import Bounded, accumulate, bilinear, exact, gamma, scale_and_shift
+from qcompile.decode_ops import decode_to_shape
 from qcompile.gather_ops import codebook_gather
 
 
@@ -32,11 +33,21 @@ def codebook_op(operands: Sequence[Bounded], attributes: Mapping[str, Any], *, i
 
 
 def gather_op(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
-    """CodebookGather: one rounding for the scale, and one for the bias, where they are there."""
-    ids, indices, codebook, scale, bias = (operand.value for operand in operands)
+    """CodebookGather."""
+    return _scaled(codebook_gather, operands, attributes)
+
+
+def decode_op(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
+    """DecodeWeight."""
+    return _scaled(decode_to_shape, operands, attributes)
+
+
+def _scaled(decode: Any, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
+    """What ``decode`` gives: one rounding for the scale, and one for the bias, where they are there."""
+    first, indices, codebook, scale, bias = (operand.value for operand in operands)
     given = {"bits": attributes["bits"], "weight_shape": attributes["weight_shape"]}
-    value = codebook_gather(ids, indices, codebook, scale, bias, **given)
-    reach = codebook_gather(ids, indices, np.abs(codebook), np.abs(scale), np.abs(bias), **given)
+    value = decode(first, indices, codebook, scale, bias, **given)
+    reach = decode(first, indices, np.abs(codebook), np.abs(scale), np.abs(bias), **given)
     return Bounded(value, gamma(bool(scale.size) + bool(bias.size)) * reach)
 
 

@@ -28,11 +28,12 @@ from qcompile.bounded import (
     quantize,
     scale_and_shift,
 )
+from qcompile.decode_ops import DECODE_WEIGHT
 from qcompile.errors import ModelError
 from qcompile.gather_ops import CODEBOOK_GATHER
 from qcompile.integer_bounds import apply_bounded
 from qcompile.integer_reference import INTEGER_NAMES
-from qcompile.packed_bounds import codebook_op, convolution, gather_op, sparse_op
+from qcompile.packed_bounds import codebook_op, convolution, decode_op, gather_op, sparse_op
 from qcompile.row_bounds import bounded_layer_normalization
 
 # Measured over 3 million points on onnxruntime 1.17 and 1.31 and torch 2.13: 5.5 and 2.6; the rest is margin.
@@ -78,6 +79,8 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
             return codebook_op(given, attributes)
         case name if name == CODEBOOK_GATHER:
             return gather_op(given, attributes)
+        case name if name == DECODE_WEIGHT:
+            return decode_op(given, attributes)
         case name if name in BFLOAT16_OPS:
             return codebook_op(given, attributes, in_bfloat16=True)
         case sparse_ops.SPARSE_MATMUL | sparse_ops.SPARSE_CONV:

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-BASE = {"errors", "files", "gather_ops", "integer_ops", "ops", "packing", "sparse_ops", "text", "tiles"}
+BASE = {"decode_ops", "errors", "files", "gather_ops", "integer_ops", "ops", "packing", "sparse_ops", "text", "tiles"}
 CORE = BASE | {"__init__", "packed_model", "bounded", "integer_reference", "integer_bounds", "reference", "comparison"}
 CORE |= {"json_text", "loading"}
 ALLOWED = {
@@ -19,11 +19,12 @@ ALLOWED = {
     "packing": {"errors"},
     "ops": {"errors", "packing"},
     "sparse_ops": {"errors", "integer_ops", "ops"},
+    "decode_ops": {"errors", "ops"},
     "gather_ops": {"errors", "ops"},
     "gather_function": {"gather_ops", "ops"},
     "bfloat16_ops": {"__init__", "errors", "ops"},
     "bfloat16_bounds": {"bfloat16_ops", "bounded"},
-    "packed_bounds": {"__init__", "bfloat16_bounds", "bounded", "gather_ops", "ops", "sparse_ops"},
+    "packed_bounds": {"__init__", "bfloat16_bounds", "bounded", "decode_ops", "gather_ops", "ops", "sparse_ops"},
     "tiles": {"errors"},
     "places": {"errors"},
     "integer_ops": {"errors", "ops", "tiles"},
@@ -47,6 +48,7 @@ ALLOWED = {
         *("integer_reference", "ops", "row_bounds", "row_ops"),
     },
     "functions": {
+        "decode_ops",
         "errors",
         "gather_function",
         "integer_decoding",
@@ -70,7 +72,7 @@ ALLOWED = {
     "passes": BASE | {"bfloat16_ops", "calibration", "functions", "integer_product", "places", "row_ops"},
     "rounding": {"calibration", "errors", "passes", "text"},
     "loading": {"errors"},
-    "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
+    "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
     | {
         *("__init__", "calibration", "compile_result", "functions", "integer_product", "loading", "passes", "places"),
@@ -78,12 +80,21 @@ ALLOWED = {
     },
     "runtime": {"__init__", "errors"},
     "packed_model": {
-        *("__init__", "bfloat16_ops", "errors", "gather_ops", "integer_ops", "integer_product", "ops", "row_ops"),
-        "sparse_ops",
+        *("__init__", "bfloat16_ops", "decode_ops", "errors", "gather_ops", "integer_ops", "integer_product"),
+        *("ops", "row_ops", "sparse_ops"),
     },
     "bounded": set(),
     "reference": {
-        *("__init__", "bfloat16_ops", "bounded", "errors", "gather_ops", "integer_bounds", "integer_reference"),
+        *(
+            "__init__",
+            "bfloat16_ops",
+            "bounded",
+            "decode_ops",
+            "errors",
+            "gather_ops",
+            "integer_bounds",
+            "integer_reference",
+        ),
         *("ops", "packed_bounds", "row_bounds", "sparse_ops"),
     },
     "comparison": {"bounded"},
@@ -95,7 +106,7 @@ ALLOWED = {
         *("report", "sparse_ops", "text", "tiles"),
     },
     "random_inputs": {"errors"},
-    "multiply_adds": {"gather_ops", "sparse_ops"},
+    "multiply_adds": {"decode_ops", "gather_ops", "sparse_ops"},
     "kernel_choice": {"__init__", "bfloat16_ops", "errors", "integer_ops", "ops", "runtime", "sparse_ops"},
     "layer_times": {"errors", "kernel_choice", "loading", "multiply_adds", "ops", "runtime"},
     "benchmark": CORE | {"layer_times", "random_inputs", "runtime"},
