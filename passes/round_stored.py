@@ -1,11 +1,12 @@
 """A float weight that no operator of ours multiplies by  ->  a lookup of whole numbers times steps, and a Reshape.
 
-Convolutions of three axes, transposed ones, recurrent layers, stacks of matrices: they compute in floats as before, with
-a weight that FuseDecodeWeight then packs, and that is decoded when a session is created.
+Convolutions of three axes, transposed ones, recurrent layers, stacks of matrices: they compute in floats as before,
+with a weight that FuseDecodeWeight then packs, and that is decoded when a session is created.
 """
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,32 @@ class RoundStored(ir.passes.InPlacePass):
         for node, place in found:
             _round(node, place, self._bits)
         return ir.passes.PassResult(model, modified=bool(found))
+
+
+def list_left_stored(model: ir.Model) -> list[tuple[str, str]]:
+    """The layers whose weight of two axes or more is still a constant, and why, in the order of the graph."""
+    found = []
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        places = STORED[node.op_type] if is_standard(node, *STORED) else ()
+        weights = [constant(node.inputs[place]) for place in places if place < len(node.inputs)]
+        reasons = [_why_left(node, weight, model) for weight in weights if weight is not None]
+        found += [(node.name or str(node.outputs[0].name), reason) for reason in reasons[:1] if reason]
+    return found
+
+
+def _why_left(node: ir.Node, weight: npt.NDArray[Any], model: ir.Model) -> str:
+    """Why ``weight`` is not rounded; empty where it is no weight."""
+    if weight.ndim < 2 or weight.dtype.kind != "f":
+        return ""
+    if node.graph is not model.graph:
+        return "it is inside a subgraph"
+    if weight.dtype != np.float32:
+        return f"its weight is {weight.dtype} {list(weight.shape)}, not float32"
+    if not np.isfinite(weight).all():
+        return "its weight has a value that is not finite"
+    if weight.size < FEWEST:
+        return f"its weight has {weight.size} numbers: decoding at load is for {FEWEST} or more"
+    return "no samples say how its activations become integers" if node.op_type in CONVOLUTIONS else ""
 
 
 def weight_places(node: ir.Node, places: Mapping[str, tuple[int, ...]] = STORED) -> list[int]:

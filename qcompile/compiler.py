@@ -30,6 +30,7 @@ from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
 from qcompile.passes.rewrite_einsums import list_left_einsums
+from qcompile.passes.round_stored import list_left_stored
 from qcompile.passes.round_tables import list_left_tables
 from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
@@ -253,9 +254,12 @@ def _check_not_compiled(model: ir.Model) -> None:
 def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason."""
     left = list_left_alone(model) + list_left_quantized(model)
-    if integers is not None:
-        left += list_left_tables(model) + list_left_einsums(model)
-    return left + (list_left_float(model) if isinstance(integers, DynamicIntegers) else [])
+    if integers is None:
+        return left
+    left += list_left_tables(model) + list_left_einsums(model)
+    left += list_left_float(model) if isinstance(integers, DynamicIntegers) else []
+    told = {name for name, _ in left}
+    return left + [(name, reason) for name, reason in list_left_stored(model) if name not in told]
 
 
 def _nothing_found(left_alone: list[tuple[str, str]], integers: Integers | DynamicIntegers | None) -> str:

@@ -92,9 +92,14 @@ def test_the_body_is_there_also_where_others_are_left_out():
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_few_numbers_stay_floats():
+def test_few_numbers_stay_floats(tmp_path):
     network = Network((4, 5, 8))
     found = network.add("MatMul", ["x", network.random("each.weight", 4, 8, 8)])
     network.gives(network.matmul(found, (8, 3), "head"))
-    model = compile_model(network.proto(), integers=DynamicIntegers())
-    assert "DecodeWeight" not in {node.op_type for node in model.graph.node}
+    onnx.save(network.proto(), tmp_path / "e.onnx")
+    for options in (DynamicIntegers(), calibrated(network)):
+        result = compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=options)
+        assert [layer.name for layer in result.layers] == ["head"]
+        assert len(result.left_alone) == 1
+    reason = "its weight has 256 numbers: decoding at load is for 1024 or more"
+    assert result.left_alone == (("node_matmul0", reason),)
