@@ -17,6 +17,7 @@ from qcompile.passes._operands import graph_of, initializer, register
 from qcompile.passes.round_weights import round_to_grid, write_lookup
 
 FEWEST = 1024  # numbers: fewer are no bytes worth an operator
+SHORTEST = 16  # numbers of a row that has a step of its own
 CONVOLUTIONS = {"Conv": (1,), "ConvTranspose": (1,)}  # where a weight stands
 OTHERS = {"MatMul": (0, 1), "Gemm": (0, 1), "Einsum": (0, 1), "LSTM": (1, 2), "GRU": (1, 2), "RNN": (1, 2)}
 STORED = {**CONVOLUTIONS, **OTHERS}
@@ -25,7 +26,8 @@ STORED = {**CONVOLUTIONS, **OTHERS}
 class RoundStored(ir.passes.InPlacePass):
     """Rounds the float weights that stand at ``places``, by kind of layer, to ``bits`` bits.
 
-    The weight of a convolution gets a step for each place of its first axis, others one for each row of their last.
+    The weight of a convolution gets a step for each place of its first axis, others one for each row of 16 numbers
+    or more.
     Requires: a model in which what can be packed is a lookup already.
     Ensures: no constant float32 of 1024 numbers or more stands at one of these places.
     Leaves alone: constants that are not finite, or not float32; subgraphs.
@@ -83,11 +85,19 @@ def _can_be_rounded(value: ir.Value | None) -> bool:
     return bool(np.isfinite(weight).all())
 
 
+def _rows(shape: tuple[int, ...]) -> int:
+    """How many rows the last axis makes of a weight, or the last axes where one is short: steps take bytes too."""
+    axis = len(shape) - 1
+    while axis and math.prod(shape[axis:]) < SHORTEST:
+        axis -= 1
+    return math.prod(shape[:axis])
+
+
 def _round(node: ir.Node, place: int, bits: int) -> None:
     """Gives ``node`` a lookup [rows, k] and a Reshape in the place of the weight at ``place``."""
     weight, old = constant(node.inputs[place]), node.inputs[place]
     assert weight is not None, f"{node.name} has no constant there"
-    rows = len(weight) if node.op_type in CONVOLUTIONS else math.prod(weight.shape[:-1])
+    rows = len(weight) if node.op_type in CONVOLUTIONS else _rows(weight.shape)
     name = str(old.name if old is not None else node.name)
     numbers, steps = round_to_grid(np.ascontiguousarray(weight.reshape(rows, -1)), bits)
     write_lookup(node, place, numbers, steps[:, None], bits)

@@ -15,6 +15,7 @@ def layer(tools, rng, kind, weight_shape, x_shape, **attributes):
     ("kind", "weight_shape", "x_shape", "rows"),
     [
         ("MatMul", (4, 16, 16), [2, 4, 3, 16], 64),
+        ("MatMul", (4, 64, 5), [4, 3, 64], 4),  # rows of 5 are short
         ("Conv", (8, 6, 3, 3, 3), [1, 6, 4, 4, 4], 8),
         ("ConvTranspose", (16, 8, 3, 3), [1, 16, 5, 5], 16),
     ],
