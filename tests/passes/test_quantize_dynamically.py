@@ -125,7 +125,7 @@ def test_a_weight_of_sums_that_do_not_fit_is_packed_and_multiplies_floats(tools,
     for rewrite in dynamic_passes(4, 8, functions=False):
         rewrite(model)
     assert tools.op_types(model) == ["CodebookMatMul"]
-    assert list_left_float(model) == [("w", "65537 products in a sum, at most 65536 fit int32")]
+    assert list_left_float(model) == [("y", "65537 products in a sum, at most 65536 fit int32")]
 
 
 def test_a_weight_that_is_not_finite_is_told(tools):
