@@ -41,7 +41,7 @@ TANH_ROUNDOFFS = 8.0
 SIGMOID_ROUNDOFFS = 4.0
 EXP_ROUNDOFFS = 4  # of the exponential inside softmax
 SHAPING_OPS = frozenset(["Flatten", "Reshape", "Transpose", "Identity", "Squeeze", "Unsqueeze", "Dropout"])
-SELECTING_OPS = frozenset(["Concat", "Gather", "GatherElements", "Slice", "Expand", "Pad"])
+SELECTING_OPS = frozenset(["Concat", "Gather", "Slice", "Expand", "Pad"])
 
 
 def evaluate(model: onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, Bounded]:
@@ -99,7 +99,7 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
             return _conv(given, attributes)
         case "BatchNormalization":
             return _batch_normalization(given, attributes.get("epsilon", 1e-5))
-        case "Add" | "Sub" | "Mul" | "Div":
+        case "Add" | "Sub" | "Mul" | "Div" if _has_floats(given):  # whole numbers, as sizes are, are exact
             return elementwise(node.op_type, given[0], given[1])
         case "Relu":
             return _relu(given[0])
@@ -122,11 +122,17 @@ def _apply_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[
             return _mean(given[0], axes, keep=bool(attributes.get("keepdims", 1)))
         case name if name in SHAPING_OPS | SELECTING_OPS:
             return _move(node, given, opsets)
+        case "GatherElements":
+            return _gather_elements(given[0], given[1].value, attributes.get("axis", 0))
         case "ScatterND" if attributes.get("reduction", b"none") == b"add":
             return _add_at_places(node, given, opsets)
         case "Constant" | "Shape":
             return exact(_by_onnx(node, [operand.value for operand in given], opsets)[0])
     return None
+
+
+def _has_floats(operands: Sequence[Bounded]) -> bool:
+    return any(np.issubdtype(operand.value.dtype, np.floating) for operand in operands)
 
 
 def _without_rule(node: onnx.NodeProto, given: Sequence[Bounded], opsets: Mapping[str, int]) -> list[Bounded]:
@@ -237,6 +243,13 @@ def _move(node: onnx.NodeProto, operands: Sequence[Bounded], opsets: Mapping[str
     is_data = [np.issubdtype(o.value.dtype, np.floating) or bool(o.error.any()) for o in operands]
     moved = [o.error if data else o.value for o, data in zip(operands, is_data, strict=True)]
     return Bounded(value, _by_onnx(node, moved, opsets)[0])
+
+
+def _gather_elements(data: Bounded, indices: Array, axis: int) -> Bounded:
+    """The evaluator of onnx itself refuses indices that are shorter than the data; negative ones count from the end."""
+    inside = tuple(slice(None) if axis % indices.ndim == i else slice(size) for i, size in enumerate(indices.shape))
+    value, error = (np.take_along_axis(part[inside], indices, axis) for part in (data.value, data.error))
+    return Bounded(value, error)
 
 
 def _is_plain_quantization(operands: Sequence[Bounded]) -> bool:
