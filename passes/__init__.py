@@ -7,6 +7,7 @@ import onnx_ir.passes.common
 
 from qcompile.calibration import Range
 from qcompile.codebooks import CodebookWeights, GridWeights
+from qcompile.decode_ops import DECODE_WEIGHT
 from qcompile.passes.adopt_quantized_pairs import AdoptQuantizedPairs
 from qcompile.passes.adopt_quantized_weights import AdoptQuantizedWeights
 from qcompile.passes.attach_functions import AttachFunctions
@@ -14,7 +15,9 @@ from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fold_weights import FoldWeights
 from qcompile.passes.fuse_codebook_conv import FuseCodebookConv
+from qcompile.passes.fuse_codebook_gather import FuseCodebookGather
 from qcompile.passes.fuse_codebook_matmul import FuseCodebookMatMul
+from qcompile.passes.fuse_decode_weight import FuseDecodeWeight
 from qcompile.passes.fuse_flattened_means import FuseFlattenedMeans
 from qcompile.passes.fuse_float_residuals import FuseFloatResiduals
 from qcompile.passes.fuse_integer_tables import FuseIntegerTables
@@ -28,10 +31,14 @@ from qcompile.passes.keep_places import KeepPlaces
 from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.remove_nops import RemoveNops
+from qcompile.passes.rewrite_einsums import RewriteEinsums
+from qcompile.passes.round_stored import OTHERS, STORED, RoundStored
+from qcompile.passes.round_tables import RoundTables
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
 from qcompile.passes.round_to_codebooks import RoundToCodebooks
 from qcompile.passes.round_weights import RoundWeights
 from qcompile.passes.spread_pairs import SpreadPairs
+from qcompile.passes.turn_products import TurnProducts
 from qcompile.passes.verify import Verify
 
 
@@ -41,7 +48,15 @@ def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = Non
     Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a
     pass that leaves none of them, or plainly.
     """
-    return (*_adopting_passes(), FoldWeights(), rounding or RoundWeights(weight_bits), *_fusing_passes())
+    return (
+        *_adopting_passes(),
+        *_turning_passes(),
+        # Before the weights: layers are then rounded to what they read.
+        RoundTables(GridWeights(weight_bits)),
+        rounding or RoundWeights(weight_bits),
+        RoundStored(weight_bits, STORED),
+        *_fusing_passes(),
+    )
 
 
 def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:
@@ -61,10 +76,14 @@ def dynamic_passes(
     """The passes from a model, to a packed one whose matrix products round what they read row by row."""
     return (
         *_adopting_passes(),
-        FoldWeights(),
+        *_turning_passes(),
+        RoundTables(GridWeights(weight_bits)),
         RoundWeights(weight_bits, becomes_dynamic),
+        RoundStored(weight_bits, OTHERS),
+        FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
+        FuseDecodeWeight(),
         FoldBatchNorm(),
         # After folding: it folds into float operators.
         QuantizeDynamically(activation_bits),
@@ -81,9 +100,12 @@ def pipeline(
     """
     return (
         *_adopting_passes(),
-        *((RoundToCodebooks(weights),) if weights is not None else ()),
+        *(_codebook_passes(weights) if weights is not None else ()),
+        FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
+        # After them: what they left is decoded.
+        *((FuseDecodeWeight(),) if weights is not None else ()),
         # After fusing: only the fused operators have a scale and a bias to fold into.
         FoldBatchNorm(),
         # After folding, which may change entries; before packing, which leaves out those that became equal.
@@ -105,10 +127,22 @@ def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
     )
 
 
+def _turning_passes() -> tuple[ir.passes.InPlacePass, ...]:
+    # Shapes again: new operators have none.
+    return FoldWeights(), RewriteEinsums(), TurnProducts(), InferShapes()
+
+
+def _codebook_passes(weights: CodebookWeights | GridWeights) -> tuple[ir.passes.InPlacePass, ...]:
+    return *_turning_passes(), RoundTables(weights), RoundToCodebooks(weights), RoundStored(weights.bits, STORED)
+
+
 def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:
     return (
+        FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
+        # After them: what they left is decoded.
+        FuseDecodeWeight(),
         FoldBatchNorm(),
         # After shapes: it must know how many channels there are.
         FuseSubsampling(),
@@ -138,7 +172,8 @@ def _packing_passes(functions: bool) -> tuple[ir.passes.InPlacePass, ...]:
         CleanUp(),
         KeepPlaces(),
         # After cleaning: only operators that are left get a body, and bodies are clean as they are.
-        *((AttachFunctions(),) if functions else ()),
+        # The library has no kernel that decodes: that body is always there.
+        AttachFunctions() if functions else AttachFunctions([DECODE_WEIGHT]),
         # Last: it sees what is written.
         Verify(),
     )

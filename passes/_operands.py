@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from qcompile.decode_ops import DECODE_WEIGHT
+from qcompile.gather_ops import CODEBOOK_GATHER
 from qcompile.integer_ops import INTEGER_CONV_FLOAT
 from qcompile.ops import DOMAIN, OPERANDS
 from qcompile.sparse_ops import CORRECTED, SPARSE_OF, SPARSE_OPERANDS
@@ -20,8 +22,13 @@ def own_nodes(model: ir.Model) -> list[ir.Node]:
 
 
 def fused_nodes(model: ir.Model) -> list[ir.Node]:
-    """The operators with a packed weight and a float codebook in the model's graph, in order."""
+    """The operators that multiply by a packed weight with a float codebook in the model's graph, in order."""
     return [node for node in own_nodes(model) if node.op_type in SPARSE_OF]
+
+
+def coded_nodes(model: ir.Model) -> list[ir.Node]:
+    """The operators with a packed weight and a float codebook, whatever they do with it, in order."""
+    return [node for node in own_nodes(model) if node.op_type in {*SPARSE_OF, CODEBOOK_GATHER, DECODE_WEIGHT}]
 
 
 def sparse_node(fused: ir.Node) -> ir.Node | None:

@@ -1,5 +1,7 @@
 """A float weight replaced by a lookup, in the forms that the frontend exports: all later passes see these only."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -21,9 +23,7 @@ def weight_rows(node: ir.Node) -> Floats:
 
 def write_lookup(node: ir.Node, lookup: Lookup) -> None:
     """Gives ``node`` the ``lookup`` of ``weight_rows`` in the place of its float weight."""
-    old, graph = node.inputs[1], graph_of(node)
-    weight = constant(old)
-    assert old is not None
+    weight = constant(node.inputs[1])
     assert weight is not None
     parts = {"codebook": lookup.codebook[0] if len(lookup.codebook) == 1 else lookup.codebook}
     parts["indices"] = _indices(node, lookup, weight.shape)
@@ -32,10 +32,25 @@ def write_lookup(node: ir.Node, lookup: Lookup) -> None:
         parts["shape"] = np.array(shape, np.int64)
     if lookup.scales is not None:
         parts["scale"] = lookup.scales.reshape(-1, *[1] * (weight.ndim - 1)) if _is_by_row(node) else lookup.scales
+    _put(node, 1, parts)
+
+
+def write_rows(node: ir.Node, position: int, lookup: Lookup) -> None:
+    """Gives ``node`` the ``lookup`` in one codebook, [rows, k], in the place of its constant input at ``position``."""
+    parts = {"codebook": lookup.codebook[0], "indices": lookup.entries.astype(np.int32)}
+    if lookup.scales is not None:
+        parts["scale"] = lookup.scales[:, None]
+    _put(node, position, parts)
+
+
+def _put(node: ir.Node, position: int, parts: dict[str, npt.NDArray[Any]]) -> None:
+    """Puts the nodes that look up, with the constants ``parts``, in the place of an input."""
+    old, graph = node.inputs[position], graph_of(node)
+    assert old is not None
     values = {name: initializer(array) for name, array in parts.items()}
     nodes = _nodes(node, values)
     graph.insert_before(node, nodes)
-    node.replace_input_with(1, nodes[-1].outputs[0])
+    node.replace_input_with(position, nodes[-1].outputs[0])
     name = str(old.name)
     drop_unused(old)
     for suffix, value in values.items():

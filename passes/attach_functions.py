@@ -3,6 +3,8 @@
 With it any onnxruntime from 1.17 on runs the file without our library: right, but neither small nor fast.
 """
 
+from collections.abc import Collection
+
 import onnx_ir as ir
 
 from qcompile.errors import ModelError
@@ -13,16 +15,20 @@ from qcompile.passes.raise_opset import RaiseOpset, in_the_way
 
 
 class AttachFunctions(ir.passes.InPlacePass):
-    """Adds the bodies of the operators of ours that are in use.
+    """Adds the bodies of the operators of ours that are in use, or of those of them in ``operators``.
 
     Requires: standard operators of opset 18 or later, or that mean the same there; ModelError otherwise.
-    Ensures: each operator of ours has a body; a lower opset is raised.
-    Leaves alone: a model without our operators.
+    Ensures: each of these operators has a body; a lower opset is raised.
+    Leaves alone: a model without them.
     """
+
+    def __init__(self, operators: Collection[str] | None = None) -> None:
+        super().__init__()
+        self._operators = operators
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Adds the missing bodies, in the model's opset."""
-        missing = _missing(model)
+        missing = self._missing(model)
         if missing:
             RaiseOpset(OLDEST_OPSET)(model)
         opset = model.graph.opset_imports.get("", 0)
@@ -40,10 +46,10 @@ class AttachFunctions(ir.passes.InPlacePass):
 
     def ensures(self, model: ir.Model) -> None:
         """Raises PostconditionError if an operator has no body."""
-        if missing := _missing(model):
+        if missing := self._missing(model):
             raise ir.passes.PostconditionError(f"no function body of {missing}")
 
-
-def _missing(model: ir.Model) -> list[str]:
-    used = {node.op_type for node in own_nodes(model)}
-    return sorted(used - {name for domain, name, _ in model.functions if domain == DOMAIN})
+    def _missing(self, model: ir.Model) -> list[str]:
+        used = {node.op_type for node in own_nodes(model)}
+        wanted = used if self._operators is None else used.intersection(self._operators)
+        return sorted(wanted - {name for domain, name, _ in model.functions if domain == DOMAIN})

@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from qcompile.passes import fuse_codebook_conv, fuse_codebook_matmul
+from qcompile.passes import fuse_codebook_conv, fuse_codebook_gather, fuse_codebook_matmul
 from qcompile.passes._match import LeftAloneError, changed_input, is_lookup
 
 
@@ -32,11 +32,11 @@ def _readers(node: ir.Node) -> list[ir.Node]:
 def _reason(model: ir.Model, node: ir.Node) -> str:
     if node.graph is not model.graph:
         return "it is inside a subgraph"
-    for fusion in (fuse_codebook_matmul, fuse_codebook_conv):
+    for fusion in (fuse_codebook_matmul, fuse_codebook_conv, fuse_codebook_gather):
         if fusion.is_candidate(node):
             try:
                 fusion.read_layer(node)
             except LeftAloneError as reason:
                 return str(reason)
             return "it was not fused: run the passes"
-    return f"{node.op_type} reads the codebook weight: only MatMul, Gemm and Conv are packed"
+    return f"{node.op_type} reads the codebook weight: only MatMul, Gemm, Conv and Gather are packed"

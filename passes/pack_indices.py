@@ -10,7 +10,7 @@ import onnx_ir as ir
 from qcompile.ops import Bytes, Floats
 from qcompile.packing import pack_bits
 from qcompile.passes._fuse import PLAIN_BITS
-from qcompile.passes._operands import CODEBOOK, INDICES, fused_nodes, initializer, operand
+from qcompile.passes._operands import CODEBOOK, INDICES, coded_nodes, initializer, operand
 
 
 class PackIndices(ir.passes.InPlacePass):
@@ -23,7 +23,7 @@ class PackIndices(ir.passes.InPlacePass):
 
     def requires(self, model: ir.Model) -> None:
         """Raises PreconditionError if an operand is computed."""
-        for node in fused_nodes(model):
+        for node in coded_nodes(model):
             for value in node.inputs[1:]:
                 if value is None or not value.is_initializer():
                     raise ir.passes.PreconditionError(f"{node.name}: an operand is not an initializer")
@@ -31,7 +31,7 @@ class PackIndices(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Packs each weight once, however many operators share it."""
         readers: dict[tuple[ir.Value | None, ir.Value | None], list[ir.Node]] = {}
-        for node in fused_nodes(model):
+        for node in coded_nodes(model):
             if node.attributes["bits"].as_int() == PLAIN_BITS and not _is_packed(node):
                 readers.setdefault((node.inputs[INDICES], node.inputs[CODEBOOK]), []).append(node)
         for nodes in readers.values():
@@ -40,7 +40,7 @@ class PackIndices(ir.passes.InPlacePass):
 
     def ensures(self, model: ir.Model) -> None:
         """Raises PostconditionError if a weight could take fewer bits, or is not sorted."""
-        for node in fused_nodes(model):
+        for node in coded_nodes(model):
             if not _is_packed(node):
                 raise ir.passes.PostconditionError(f"{node.name}: the weight was not packed")
 

@@ -7,7 +7,9 @@ import numpy as np
 import onnx_ir as ir
 
 from qcompile.bfloat16_ops import BFLOAT16_OPS, check_bfloat16_codebook
+from qcompile.decode_ops import DECODE_WEIGHT
 from qcompile.errors import ModelError
+from qcompile.gather_ops import CODEBOOK_GATHER
 from qcompile.model_checker import check_model
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_CONV_BFLOAT16, FORMAT_VERSION, OPERANDS, check_packed_weight
 from qcompile.passes._match import constant
@@ -15,7 +17,7 @@ from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
 from qcompile.passes._verify_integer import RULES, check_integer_node
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_OF, SPARSE_OPERANDS, check_corrections
 
-OPERATORS = {*SPARSE_OF, *SPARSE_OF.values()}
+OPERATORS = {*SPARSE_OF, *SPARSE_OF.values(), CODEBOOK_GATHER, DECODE_WEIGHT}
 
 
 class Verify(ir.passes.InPlacePass):
@@ -50,6 +52,8 @@ def _check_node(node: ir.Node) -> None:
     for name, value in zip(operands[computed:], node.inputs[computed:], strict=True):
         if value is None or not value.is_initializer() or constant(value) is None:
             raise ModelError(f"{where}: {name} is not an initializer")
+    if node.op_type == DECODE_WEIGHT and constant(node.inputs[0]) is None:
+        raise ModelError(f"{where}: the shape is not constant")
     shape = _attribute(node, where, "weight_shape", None)
     if node.op_type in SPARSE_OF.values():
         check_corrections(where, operand(node, GAPS), operand(node, VALUES), shape)

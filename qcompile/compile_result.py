@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from qcompile.decode_ops import DECODE_WEIGHT
 from qcompile.integer_ops import EXACT_SUM, INTEGER_LAYERS, decode_integer_weight, largest_sums
 from qcompile.integer_product import largest_product_sum
 from qcompile.passes._operands import CODEBOOK, GAPS, INDICES, VALUES, operand, sparse_node
@@ -33,7 +34,9 @@ class CompiledLayer:
 
     @property
     def note(self) -> str:
-        """What a user should know of the layer's sums; empty where there is nothing."""
+        """What a user should know of the layer's sums or speed; empty where there is nothing."""
+        if self.operator == DECODE_WEIGHT:
+            return ", decoded at load: computed with as floats"
         if self.largest_sum is None or self.largest_sum <= EXACT_SUM:
             return ""
         return NOT_CERTAIN

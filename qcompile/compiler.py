@@ -21,7 +21,7 @@ from qcompile.loading import check_supported, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import dynamic_passes, fusing_passes, integer_passes, pipeline, quantized_passes
 from qcompile.passes._activations import quantized_tensors
-from qcompile.passes._operands import fused_nodes, own_nodes
+from qcompile.passes._operands import coded_nodes, own_nodes
 from qcompile.passes._products import list_left_products
 from qcompile.passes.adopt_quantized_pairs import quantized_pairs
 from qcompile.passes.adopt_quantized_weights import list_left_quantized
@@ -31,6 +31,9 @@ from qcompile.passes.left_alone import list_left_alone
 from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
 from qcompile.passes.raise_opset import RaiseOpset, in_the_way
+from qcompile.passes.rewrite_einsums import list_left_einsums
+from qcompile.passes.round_stored import list_left_stored
+from qcompile.passes.round_tables import list_left_tables
 from qcompile.passes.unpacked import list_unpacked
 from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
@@ -94,11 +97,12 @@ def compile_file(
 
     Without ``functions`` the file is smaller and runs only where our library is registered. With ``integers``
     activations become integers too, and weights that were not learned are rounded; with DynamicIntegers only those of
-    MatMul and Gemm. A model that holds pairs of QuantizeLinear and DequantizeLinear is quantized already: without
-    ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays float and
-    is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations stay floats
-    multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones, elsewhere. With
-    ``weights`` float weights become lookups, as it says, and activations stay floats: no samples are needed.
+    MatMul and Gemm, and tables. A model that holds pairs of QuantizeLinear and DequantizeLinear is quantized already:
+    without ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays
+    float and is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations
+    stay floats multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones,
+    elsewhere. With ``weights`` float weights become lookups, as it says, and activations stay floats: no samples are
+    needed.
 
     Before the file gets its name the packed model is loaded, with our library where it is found, and run on one of the
     sample inputs or on made up ones; the result tells where that could not be.
@@ -268,8 +272,8 @@ def _run(model: ir.Model, passes: tuple[ir.passes.InPlacePass, ...]) -> None:
 
 def _layers(model: ir.Model) -> list[ir.Node]:
     """The operators with a packed weight, in order."""
-    fused = set(fused_nodes(model))
-    return [node for node in own_nodes(model) if node in fused or node.op_type in INTEGER_LAYERS]
+    coded = set(coded_nodes(model))
+    return [node for node in own_nodes(model) if node in coded or node.op_type in INTEGER_LAYERS]
 
 
 def _check_not_compiled(model: ir.Model) -> None:
@@ -283,9 +287,14 @@ def _check_not_compiled(model: ir.Model) -> None:
 def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason."""
     left = list_left_alone(model) + list_left_quantized(model)
-    if isinstance(integers, DynamicIntegers):
-        return left + list_left_float(model)
-    return left + (list_unpacked(model) if integers is not None else [])
+    if integers is None:
+        return left
+    left += list_left_tables(model) + list_left_einsums(model)
+    left += list_left_float(model) if isinstance(integers, DynamicIntegers) else []
+    for listed in (list_left_stored, *((list_unpacked,) if isinstance(integers, Integers) else ())):
+        told = {name for name, _ in left}
+        left += [(name, reason) for name, reason in listed(model) if name not in told]
+    return left
 
 
 def _nothing_found(
@@ -298,12 +307,16 @@ def _nothing_found(
         return f"the model has no MatMul or Gemm that can become integers without sample inputs{found}"
     if integers is not None or (weights is not None and not left_alone):
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)
-        return f"the model has no Conv, Gemm or MatMul with a constant weight on the right that can be packed{found}"
+        return (
+            "the model has no Conv, Gemm or MatMul with a constant weight on the right, and no Gather of rows of a "
+            f"constant table, that can be packed{found}"
+        )
     if left_alone:
         found = "; ".join(f"{name}: {reason}" for name, reason in left_alone)
         return f"no codebook weight of the model can be packed. {found}"
     return (
-        "the model has no codebook weight. Looked for MatMul, Gemm or Conv whose weight is a lookup of constants: "
+        "the model has no codebook weight. Looked for MatMul, Gemm, Conv or Gather whose weight is a lookup of "
+        "constants: "
         "Gather(codebook [K], indices) or GatherElements(codebook [groups, K], indices, axis=1), "
         "or DequantizeLinear(codes). "
         "Was the network compressed before export? A float model needs --bits, or sample inputs: --calibration"

@@ -9,6 +9,8 @@ from collections.abc import Collection
 import onnx
 import onnx.parser
 
+from qcompile.decode_ops import DECODE_WEIGHT
+from qcompile.gather_function import GATHER_BODIES
 from qcompile.integer_decoding import INTEGER_WEIGHT
 from qcompile.integer_functions import INTEGER_BODIES
 from qcompile.integer_ops import INTEGER_LAYERS
@@ -78,6 +80,21 @@ _MATMUL = f"""
   {_EPILOGUE}
   scaled = Mul (product, factor)
   y = Add (scaled, offset)
+}}
+"""
+
+# x is the shape of the result.
+_DECODE_WEIGHT = f"""
+<opset_import: ["" : OPSET], domain: "{DOMAIN}">
+{DECODE_WEIGHT} <bits, weight_shape> (x, indices, codebook, scale, bias) => (y) {{
+  {_DECODE}
+  {_EPILOGUE}
+  column = Constant <value_ints = [-1, 1]> ()
+  factors = Reshape (factor, column)
+  offsets = Reshape (offset, column)
+  scaled = Mul (weight, factors)
+  shifted = Add (scaled, offsets)
+  y = Reshape (shifted, x)
 }}
 """
 
@@ -153,6 +170,8 @@ _BODIES = {
     CODEBOOK_CONV_BFLOAT16: _CONV_BFLOAT16,
     SPARSE_MATMUL: _SPARSE_MATMUL,
     SPARSE_CONV: _SPARSE_CONV,
+    DECODE_WEIGHT: _DECODE_WEIGHT,
+    **GATHER_BODIES,
     **INTEGER_BODIES,
     **ROW_BODIES,
 }

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from qcompile.decode_ops import DECODE_WEIGHT
+from qcompile.gather_ops import CODEBOOK_GATHER
 from qcompile.sparse_ops import SPARSE_CONV, SPARSE_MATMUL, SPARSE_OPERANDS
 
 Shape = Sequence[int]
@@ -20,6 +22,8 @@ def multiply_adds(operator: str, inputs: Sequence[Shape], output: Shape, weight_
     ``weight_shape`` is the attribute of that name, which our operators with a weight have. Products with padding
     count, as they do everywhere.
     """
+    if operator in (CODEBOOK_GATHER, DECODE_WEIGHT):
+        return None  # they multiply nothing by their weight
     if operator in (SPARSE_MATMUL, SPARSE_CONV) and weight_shape:
         corrections = math.prod(inputs[SPARSE_OPERANDS.index("values")])
         return math.prod(output) // weight_shape[0] * corrections

@@ -8,7 +8,9 @@ import numpy as np
 
 from qcompile import ops, sparse_ops
 from qcompile.bfloat16_bounds import add_flushes, round_bounded
-from qcompile.bounded import Bounded, accumulate, bilinear, exact, scale_and_shift
+from qcompile.bounded import Bounded, accumulate, bilinear, exact, gamma, scale_and_shift
+from qcompile.decode_ops import decode_to_shape
+from qcompile.gather_ops import codebook_gather
 
 
 def codebook_op(operands: Sequence[Bounded], attributes: Mapping[str, Any], *, in_bfloat16: bool = False) -> Bounded:
@@ -28,6 +30,25 @@ def codebook_op(operands: Sequence[Bounded], attributes: Mapping[str, Any], *, i
         return scale_and_shift(product, factor, offset, terms)
     ones = [1] * (len(shape) - 2)
     return scale_and_shift(product, factor.reshape(-1, *ones), offset.reshape(-1, *ones), terms)
+
+
+def gather_op(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
+    """CodebookGather."""
+    return _scaled(codebook_gather, operands, attributes)
+
+
+def decode_op(operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
+    """DecodeWeight."""
+    return _scaled(decode_to_shape, operands, attributes)
+
+
+def _scaled(decode: Any, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:
+    """What ``decode`` gives: one rounding for the scale, and one for the bias, where they are there."""
+    first, indices, codebook, scale, bias = (operand.value for operand in operands)
+    given = {"bits": attributes["bits"], "weight_shape": attributes["weight_shape"]}
+    value = decode(first, indices, codebook, scale, bias, **given)
+    reach = decode(first, indices, np.abs(codebook), np.abs(scale), np.abs(bias), **given)
+    return Bounded(value, gamma(bool(scale.size) + bool(bias.size)) * reach)
 
 
 def sparse_op(op_type: str, operands: Sequence[Bounded], attributes: Mapping[str, Any]) -> Bounded:

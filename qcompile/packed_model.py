@@ -13,7 +13,9 @@ from onnx import numpy_helper
 
 from qcompile import integer_ops, integer_product, ops, row_ops, sparse_ops
 from qcompile.bfloat16_ops import BFLOAT16_OPS, check_bfloat16_codebook
+from qcompile.decode_ops import DECODE_WEIGHT
 from qcompile.errors import ModelError
+from qcompile.gather_ops import CODEBOOK_GATHER
 
 PLAN_KEY = "qcompile.plan"
 UNWEIGHTED = integer_ops.UNWEIGHTED | integer_product.INTEGER_PRODUCTS | row_ops.ROW_OPERATORS
@@ -62,6 +64,11 @@ class PackedLayer:
     def is_integer(self) -> bool:
         """Whether it multiplies codes by whole numbers."""
         return self.op in integer_ops.INTEGER_LAYERS
+
+    @property
+    def is_decoded_at_load(self) -> bool:
+        """Whether the weight is packed in the file only, and computed with as floats."""
+        return self.op == DECODE_WEIGHT
 
     @property
     def activation_bits(self) -> int:
@@ -115,6 +122,8 @@ class PackedLayer:
             attributes = _attributes(self.name, self.node)
             weight *= attributes.get("y_scale", 1.0) / attributes.get("x_scale", 1.0)
             weight = _in_model_order(weight, attributes.get("x_flattened", ()))
+        if self.op in (CODEBOOK_GATHER, DECODE_WEIGHT) and self.bias.size:  # there it belongs to the rows
+            weight += self.bias[:, None]
         if self.corrections is None:
             return weight
         return weight + sparse_ops.decode_corrections(self.corrections.gaps, self.corrections.values, self.weight_shape)
@@ -203,7 +212,9 @@ def _read_layer(
     where = f"{node.op_type} {node.name!r}"
     if node.op_type in integer_ops.INTEGER_LAYERS:
         return _read_integer_layer(where, node, sparse, initializers)
-    if node.op_type not in sparse_ops.SPARSE_OF or len(node.input) != len(ops.OPERANDS):
+    if node.op_type not in {*sparse_ops.SPARSE_OF, CODEBOOK_GATHER, DECODE_WEIGHT} or len(node.input) != len(
+        ops.OPERANDS
+    ):
         raise ModelError(
             f"{where}: not an operator of format {ops.FORMAT_VERSION} with inputs {', '.join(ops.OPERANDS)}"
         )

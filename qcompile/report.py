@@ -202,7 +202,7 @@ def _report_layer(
         correction_bytes=own["gaps"].nbytes + own["values"].nbytes,
         share=_nbytes(own) / payload,
         weight_sqnr_db=None if floats is None else weight_sqnr_db(layer, floats),
-        kernel=kernel,
+        kernel="decoded at load" if layer.is_decoded_at_load else kernel,
     )
 
 

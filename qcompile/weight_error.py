@@ -53,6 +53,8 @@ def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np
     for tensor in floats.graph.initializer:
         if tensor.name == name:
             weight = numpy_helper.to_array(tensor).astype(np.float64)
+            if layer.is_decoded_at_load and weight.size == layer.weights:
+                return weight.reshape(layer.weight_shape)
             if weight.shape == layer.weight_shape:
                 return weight
             if weight.T.shape == layer.weight_shape:

@@ -15,6 +15,7 @@ OrtStatus* add_operators(const ort::Api* api, OrtCustomOpDomain* domain) {
                                   codebook_conv_op(),
                                   codebook_matmul_bfloat16_op(),
                                   codebook_conv_bfloat16_op(),
+                                  codebook_gather_op(),
                                   sparse_matmul_op(),
                                   sparse_conv_op(),
                                   integer_matmul_op(),

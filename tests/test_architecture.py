@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-BASE = {"errors", "files", "integer_ops", "ops", "packing", "sparse_ops", "text", "tiles"}
+BASE = {"decode_ops", "errors", "files", "gather_ops", "integer_ops", "ops", "packing", "sparse_ops", "text", "tiles"}
 CORE = BASE | {"__init__", "packed_model", "bounded", "integer_reference", "integer_bounds", "reference", "comparison"}
 CORE |= {"json_text", "loading"}
 ALLOWED = {
@@ -19,9 +19,12 @@ ALLOWED = {
     "packing": {"errors"},
     "ops": {"errors", "packing"},
     "sparse_ops": {"errors", "integer_ops", "ops"},
+    "decode_ops": {"errors", "ops"},
+    "gather_ops": {"errors", "ops"},
+    "gather_function": {"gather_ops", "ops"},
     "bfloat16_ops": {"__init__", "errors", "ops"},
     "bfloat16_bounds": {"bfloat16_ops", "bounded"},
-    "packed_bounds": {"__init__", "bfloat16_bounds", "bounded", "ops", "sparse_ops"},
+    "packed_bounds": {"__init__", "bfloat16_bounds", "bounded", "decode_ops", "gather_ops", "ops", "sparse_ops"},
     "tiles": {"errors"},
     "places": {"errors"},
     "integer_ops": {"errors", "ops", "tiles"},
@@ -45,7 +48,9 @@ ALLOWED = {
         *("integer_reference", "ops", "row_bounds", "row_ops"),
     },
     "functions": {
+        "decode_ops",
         "errors",
+        "gather_function",
         "integer_decoding",
         "integer_functions",
         "integer_ops",
@@ -67,33 +72,35 @@ ALLOWED = {
     "frontend": BASE
     | {"__init__", "bit_plan", "codebooks", "datasets", "image_decoding", "image_files", "models", "search"},
     "passes": BASE
-    | {
-        "bfloat16_ops",
-        "calibration",
-        "codebooks",
-        "functions",
-        "integer_product",
-        "model_checker",
-        "places",
-        "row_ops",
-    },
+    | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "model_checker", "places"}
+    | {"row_ops"},
     "rounding": {"calibration", "codebooks", "errors", "passes", "text"},
     "loading": {"errors", "model_checker", "normalizing"},
     "model_checker": {"errors"},
     "normalizing": set(),
-    "compile_result": {"integer_ops", "integer_product", "passes", "rounding", "text"},
+    "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
     "compiler": BASE
     | {"__init__", "calibration", "codebooks", "compile_result", "functions", "integer_product", "loading"}
     | {"passes", "places", "rounding", "trial"},
     "trial": {"errors", "inference", "normalizing", "ops", "random_inputs", "runtime"},
     "runtime": {"__init__", "errors"},
     "packed_model": {
-        *("__init__", "bfloat16_ops", "errors", "integer_ops", "integer_product", "ops", "row_ops", "sparse_ops"),
+        *("__init__", "bfloat16_ops", "decode_ops", "errors", "gather_ops", "integer_ops", "integer_product"),
+        *("ops", "row_ops", "sparse_ops"),
     },
     "bounded": set(),
     "reference": {
-        *("__init__", "bfloat16_ops", "bounded", "errors", "integer_bounds", "integer_reference", "ops"),
-        *("packed_bounds", "row_bounds", "sparse_ops"),
+        *(
+            "__init__",
+            "bfloat16_ops",
+            "bounded",
+            "decode_ops",
+            "errors",
+            "gather_ops",
+            "integer_bounds",
+            "integer_reference",
+        ),
+        *("ops", "packed_bounds", "row_bounds", "sparse_ops"),
     },
     "comparison": {"bounded"},
     "weight_error": {"errors", "loading", "packed_model"},
@@ -104,7 +111,7 @@ ALLOWED = {
         *("report", "sparse_ops", "text", "tiles"),
     },
     "random_inputs": {"errors"},
-    "multiply_adds": {"sparse_ops"},
+    "multiply_adds": {"decode_ops", "gather_ops", "sparse_ops"},
     "kernel_choice": {"__init__", "bfloat16_ops", "errors", "integer_ops", "ops", "runtime", "sparse_ops"},
     "layer_times": {"errors", "kernel_choice", "loading", "multiply_adds", "ops", "runtime"},
     "benchmark": CORE | {"layer_times", "random_inputs", "runtime"},

@@ -236,7 +236,9 @@ def test_refuses_a_compiled_model(source, tmp_path):
 
 
 def test_refuses_a_model_without_codebook_weights(packed_model, float_path, tmp_path):
-    with pytest.raises(ModelError, match=r"no codebook weight\. Looked for MatMul, Gemm or Conv .*Gather\(codebook"):
+    with pytest.raises(
+        ModelError, match=r"no codebook weight\. Looked for MatMul, Gemm, Conv or Gather .*Gather\(codebook"
+    ):
         compile_file(float_path, tmp_path / "packed.onnx")
 
 

@@ -15,6 +15,7 @@ from qcompile.multiply_adds import multiply_adds
         ("MatMul", [[2, 5, 7], [7, 3]], [2, 5, 3], None, 10 * 3 * 7),
         ("Gemm", [[7, 5], [7, 3]], [5, 3], None, 5 * 3 * 7),
         ("MatMul", [[7], [7, 3]], [3], None, 21),
+        ("CodebookGather", [[2, 5]], [2, 5, 16], [9, 16], None),
         ("Relu", [[2]], [2], None, None),
         ("IntegerAdd", [[2], [2]], [2], None, None),
     ],

@@ -163,3 +163,24 @@ def test_gamma_bounds_a_sum_of_adverse_roundings():
         total += value
     exact_total = terms * float(np.float32(0.1))
     assert abs(float(total) - exact_total) <= gamma(terms) * exact_total
+
+
+def test_whole_numbers_are_exact():
+    model = model_of(
+        "g (int64[2] x) => (int64[2] y) { a = Add (x, x) m = Mul (a, x) d = Div (m, x) y = Sub (d, x) }",
+    )
+    found = evaluate(model, {"x": np.array([3, 2**20])})["y"]
+    assert found.value.tolist() == [3, 2**20]
+    assert not found.error.any()
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_gather_elements_of_fewer_places_than_the_data_has(axis):
+    model = model_of(
+        f"g (float[4, 5] x) => (float[2, 3] y) {{ y = GatherElements <axis = {axis}> (x, places) }}",
+        places=np.array([[0, -1, 2], [3, 1, -2]]),
+    )
+    x = normal(1, 4, 5)
+    found = evaluate(model, {"x": x})["y"]
+    np.testing.assert_array_equal(found.value, run(model, x))
+    assert not found.error.any()

@@ -20,10 +20,13 @@ namespace qc::ort {
 constexpr uint32_t kApiVersion = 17;
 constexpr int kFail = 1;             // OrtErrorCode
 constexpr int kInvalidArgument = 2;  // OrtErrorCode
+constexpr int kAny = 0;              // ONNXTensorElementDataType: undefined, which stands for all
 constexpr int kFloat = 1;            // ONNXTensorElementDataType
 constexpr int kUint8 = 2;            // ONNXTensorElementDataType
 constexpr int kInt8 = 3;             // ONNXTensorElementDataType
 constexpr int kUint16 = 4;           // ONNXTensorElementDataType
+constexpr int kInt32 = 6;            // ONNXTensorElementDataType
+constexpr int kInt64 = 7;            // ONNXTensorElementDataType
 
 // A function table: pointers that are cast to the type of the function that stands at an index.
 struct Api {

@@ -37,9 +37,12 @@ static_assert(offsetof(OrtCustomOp, CreateKernelV2) == offsetof(qc::ort::CustomO
 static_assert(offsetof(OrtCustomOp, KernelComputeV2) == offsetof(qc::ort::CustomOp, KernelComputeV2));
 static_assert(offsetof(OrtCustomOp, GetEndVersion) == offsetof(qc::ort::CustomOp, GetEndVersion));
 static_assert(ORT_INVALID_ARGUMENT == qc::ort::kInvalidArgument && ORT_FAIL == qc::ort::kFail);
+static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED == qc::ort::kAny);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT == qc::ort::kFloat);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8 == qc::ort::kUint8);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8 == qc::ort::kInt8);
 static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16 == qc::ort::kUint16);
+static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32 == qc::ort::kInt32);
+static_assert(ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 == qc::ort::kInt64);
 
 }  // namespace

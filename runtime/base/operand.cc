@@ -14,6 +14,8 @@ const char* type_name(ElementType type) {
   if (type == ElementType::uint8) return "uint8";
   if (type == ElementType::int8) return "int8";
   if (type == ElementType::uint16) return "uint16";
+  if (type == ElementType::int32) return "int32";
+  if (type == ElementType::int64) return "int64";
   return "of another type";
 }
 

@@ -8,7 +8,7 @@
 
 namespace qc {
 
-enum class ElementType { float32, uint8, int8, uint16, other };
+enum class ElementType { float32, uint8, int8, uint16, int32, int64, other };
 
 struct Operand {
   bool constant = false;  // an initializer; the rest is meaningful only then

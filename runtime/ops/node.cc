@@ -21,7 +21,9 @@ ElementType element_type(int type) {
   if (type == ort::kFloat) return ElementType::float32;
   if (type == ort::kUint8) return ElementType::uint8;
   if (type == ort::kInt8) return ElementType::int8;
-  return type == ort::kUint16 ? ElementType::uint16 : ElementType::other;
+  if (type == ort::kUint16) return ElementType::uint16;
+  if (type == ort::kInt32) return ElementType::int32;
+  return type == ort::kInt64 ? ElementType::int64 : ElementType::other;
 }
 
 void read_type_and_shape(const ort::Api* api, const OrtTensorTypeAndShapeInfo* info, Operand* operand) {

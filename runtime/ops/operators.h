@@ -9,6 +9,7 @@ const ort::CustomOp* codebook_matmul_op();
 const ort::CustomOp* codebook_conv_op();
 const ort::CustomOp* codebook_matmul_bfloat16_op();
 const ort::CustomOp* codebook_conv_bfloat16_op();
+const ort::CustomOp* codebook_gather_op();
 const ort::CustomOp* sparse_matmul_op();
 const ort::CustomOp* sparse_conv_op();
 const ort::CustomOp* integer_add_op();

@@ -99,12 +99,10 @@ def test_leaves_sums_alone_that_do_not_fit(tools):
 
 
 LEFT = [
-    (make_node("MatMul", ["w", "x"], ["y"]), (4, 4), [4, 3], "its constant is the left operand"),
+    (make_node("Gemm", ["w", "x"], ["y"]), (4, 4), [4, 3], "its constant is the left operand"),
     (make_node("MatMul", ["x", "w"], ["y"]), (2, 4, 5), [2, 3, 4], "its weight is float32 [2, 4, 5], not"),
-    (make_node("Gemm", ["x", "w"], ["y"], transA=1), (4, 5), [4, 3], "transA is 1"),
     (make_node("Gemm", ["x", "w", "x"], ["y"]), (4, 4), [4, 4], "its bias is not constant"),
     (make_node("Conv", ["x", "w"], ["y"]), (2, 3, 1, 1), [1, 3, 4, 4], "only MatMul and Gemm become"),
-    (make_node("MatMul", ["x", "w"], ["y"]), (MAX_TERMS + 1, 1), ["b", MAX_TERMS + 1], "65537 products in a sum"),
 ]
 
 
@@ -118,6 +116,16 @@ def test_what_does_not_fit_stays_float_and_is_told(tools, rng, node, shape, x_sh
     [(name, found)] = list_left_float(model)
     assert name == "y"
     assert found.startswith(reason)
+
+
+def test_a_weight_of_sums_that_do_not_fit_is_packed_and_multiplies_floats(tools, rng):
+    weight = rng.standard_normal((MAX_TERMS + 1, 1)).astype(np.float32)
+    model = tools.make_model([make_node("MatMul", ["x", "w"], ["y"])], {"w": weight}, ["b", MAX_TERMS + 1])
+    assert not becomes_dynamic(model.graph[0])
+    for rewrite in dynamic_passes(4, 8, functions=False):
+        rewrite(model)
+    assert tools.op_types(model) == ["CodebookMatMul"]
+    assert list_left_float(model) == [("y", "65537 products in a sum, at most 65536 fit int32")]
 
 
 def test_a_weight_that_is_not_finite_is_told(tools):

@@ -80,8 +80,8 @@ def test_refuses_an_operand_that_is_an_input(model):
 
 
 def test_refuses_an_unknown_operator_of_ours(model):
-    model.graph[0].op_type = "CodebookGather"
-    with pytest.raises(ModelError, match="conv: there is no operator CodebookGather in domain qcompile"):
+    model.graph[0].op_type = "CodebookScatter"
+    with pytest.raises(ModelError, match="conv: there is no operator CodebookScatter in domain qcompile"):
         Verify()(model)
 
 
