@@ -35,13 +35,20 @@ from qcompile.passes.spread_pairs import SpreadPairs
 from qcompile.passes.verify import Verify
 
 
-def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = None) -> tuple[ir.passes.InPlacePass, ...]:
+def weight_finding_passes() -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from a model, exported or float, to one whose float weights are constants that layers read."""
+    return (*_adopting_passes(), FoldWeights())
+
+
+def fusing_passes(
+    weight_bits: int | Mapping[str, int], rounding: ir.passes.InPlacePass | None = None
+) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, exported or float, to one of fused operators, whose activations are still floats.
 
-    Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a
-    pass that leaves none of them, or plainly.
+    Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits, of all or by layer
+    name: by ``rounding``, a pass that leaves none of them, or plainly.
     """
-    return (*_adopting_passes(), FoldWeights(), rounding or RoundWeights(weight_bits), *_fusing_passes())
+    return (*weight_finding_passes(), rounding or RoundWeights(weight_bits), *_fusing_passes())
 
 
 def integer_passes(ranges: Mapping[str, Range], *, functions: bool = True) -> tuple[ir.passes.InPlacePass, ...]:

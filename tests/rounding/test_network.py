@@ -4,11 +4,11 @@ import onnxruntime
 import pytest
 
 from qcompile.errors import DataError
+from qcompile.passes._layer_names import layer_name
 from qcompile.passes._match import find_source
 from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.round_weights import RoundWeights, has_float_weight
-from qcompile.rounding import RoundToOutputs, SecondOrder, network
-from qcompile.rounding.network import layer_name
+from qcompile.rounding import RoundToOutputs, SecondOrder, candidates
 from tests.network import Network
 from tests.networks import NETWORKS
 from tests.quantizing import samples_of
@@ -126,7 +126,7 @@ def _is_learned(node):
 
 
 def test_a_layer_of_too_many_columns_is_rounded_plainly_and_told(monkeypatch):
-    monkeypatch.setattr(network, "MOST_COLUMNS", 23)
+    monkeypatch.setattr(candidates, "MOST_COLUMNS", 23)
     made = deep(layers=2)
     model, told = rounded(made, [made.samples(5)])
     assert [layer.reason for layer in told] == ["24 columns, at most 23 are corrected"] * 2
@@ -137,7 +137,7 @@ def test_a_layer_of_too_many_columns_is_rounded_plainly_and_told(monkeypatch):
 def test_moments_that_need_much_memory_are_summed_in_runs_of_their_own(monkeypatch):
     made = deep()
     together = rounded(made, [made.samples(30)], runs=1)[1]
-    monkeypatch.setattr(network, "MOST_BYTES", 1)
+    monkeypatch.setattr(candidates, "MOST_BYTES", 1)
     apart = rounded(made, [made.samples(30)], runs=1)[1]
     assert apart == rounded(made, [made.samples(30)], runs=5)[1]
     assert apart[0] == together[0]
