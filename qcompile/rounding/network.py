@@ -13,7 +13,7 @@ from qcompile.passes._operands import free_name, graph_of, initializer, register
 from qcompile.passes._write_lookup import weight_rows, write_lookup
 from qcompile.rounding.candidates import Candidate, find_candidates, in_parts
 from qcompile.rounding.collecting import Batch, collect_moments
-from qcompile.rounding.columns import Convolution
+from qcompile.rounding.grid import Doubles
 from qcompile.rounding.layer import RoundedRows, round_rows
 from qcompile.rounding.lookups import as_lookup, plain_lookup
 from qcompile.rounding.methods import RoundedLayer, SecondOrder
@@ -60,8 +60,8 @@ class RoundToOutputs(ir.passes.InPlacePass):
             layer = RoundedLayer(name, bits, reason=candidate.reason or "it reads nothing")
         else:
             rounded = round_rows(rows, moments, bits, self._method.damping, values)
-            write_lookup(node, as_lookup(rounded.numbers, rounded.steps, bits, values))
             _shift(candidate, rounded, f"{name}.bias")
+            write_lookup(node, as_lookup(rounded.numbers, rounded.steps, bits, values))
             layer = _described(name, bits, rounded)
         if self._method.progress is not None:
             self._method.progress(layer)
@@ -81,17 +81,20 @@ def moments_of(
         yield each, next(moments) if each.columns is not None else None
 
 
-def shift_of(candidate: Candidate, rounded: RoundedRows) -> npt.NDArray[np.float32]:
-    """What is to be added to the output of the layer so that its mean stays, [n] or [n, 1...]; zero if not finite."""
+def shift_of(candidate: Candidate, shift: Doubles) -> npt.NDArray[np.float32]:
+    """What is added to the output of the layer, [n] or [n, 1...], where its product has to be shifted by ``shift`` [n].
+
+    Zero where that is not finite.
+    """
     node = candidate.node
     gain = node.attributes.get_float("alpha", 1.0) if node.op_type == "Gemm" else 1.0
     with np.errstate(over="ignore"):
-        shift = (rounded.shift * gain).astype(np.float32)
-    axes = len(candidate.columns.kernel) if isinstance(candidate.columns, Convolution) else 0
-    shaped: npt.NDArray[np.float32] = (shift if np.isfinite(shift).all() else 0 * rounded.steps).reshape(
-        -1, *[1] * axes
-    )
-    return shaped
+        added = (shift * gain).astype(np.float32)
+    weight = node.inputs[1]
+    assert weight is not None
+    axes = len(weight.shape or ()) - 2 if node.op_type == "Conv" else 0
+    found: npt.NDArray[np.float32] = added.reshape(-1, *[1] * axes)
+    return found if np.isfinite(found).all() else np.zeros_like(found)
 
 
 def _described(name: str, bits: int, rounded: RoundedRows) -> RoundedLayer:
@@ -101,10 +104,14 @@ def _described(name: str, bits: int, rounded: RoundedRows) -> RoundedLayer:
 
 def _shift(candidate: Candidate, rounded: RoundedRows, name: str) -> None:
     """Adds the shift of ``rounded`` to what the layer gives; a later pass folds it into the bias."""
-    node, graph, shift = candidate.node, graph_of(candidate.node), shift_of(candidate, rounded)
-    if not shift.any():
-        return
-    constant, old = initializer(shift), node.outputs[0]
+    shift = shift_of(candidate, rounded.shift)
+    if shift.any():
+        add_to_output(candidate.node, initializer(shift), name)
+
+
+def add_to_output(node: ir.Node, constant: ir.Value, name: str) -> None:
+    """Adds ``constant``, which is in no graph yet, to what ``node`` gives; it is an initializer called ``name``."""
+    graph, old = graph_of(node), node.outputs[0]
     added = ir.node("Add", [old, constant])
     new = added.outputs[0]
     new.shape, new.type = old.shape, old.type
