@@ -17,7 +17,7 @@ from qcompile.integer_compiling import compile_integers, compile_quantized, run_
 from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.integers import DynamicIntegers, Integers
-from qcompile.loading import check_supported, load_model
+from qcompile.loading import check_supported, deserialize, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import dynamic_passes, pipeline
 from qcompile.passes._operands import fused_nodes, own_nodes
@@ -78,7 +78,7 @@ def compile_file(
         integers = replace(integers, reader=first)
     proto = load_model(source)
     try:
-        model, done = _compile(_deserialize(proto), functions, integers, bfloat16, weights)
+        model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights)
         packed = ir.serde.serialize_model(model)
         data = packed.SerializeToString()
         trial = try_packed(data, packed, first.batch if first is not None else None, source)
@@ -109,15 +109,8 @@ def compile_model(
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
-        return ir.serde.serialize_model(_compile(_deserialize(model), functions, integers, bfloat16, weights)[0])
+        return ir.serde.serialize_model(_compile(deserialize(model), functions, integers, bfloat16, weights)[0])
     return _compile(model.clone(), functions, integers, bfloat16, weights)[0]
-
-
-def _deserialize(proto: onnx.ModelProto) -> ir.Model:
-    try:
-        return ir.serde.deserialize_model(proto)
-    except (ir.serde.SerdeError, ValueError, TypeError) as error:
-        raise ModelError(f"the model cannot be read: {error}") from error
 
 
 def _compile(

@@ -7,7 +7,7 @@ from qcompile.compile_result import LeftAlone
 from qcompile.errors import ModelError
 from qcompile.functions import OLDEST_OPSET
 from qcompile.integers import Integers
-from qcompile.passes import fusing_passes, integer_passes, quantized_passes
+from qcompile.passes import fusing_passes, integer_passes, quantized_passes, weight_finding_passes
 from qcompile.passes._activations import quantized_tensors
 from qcompile.passes._products import list_left_products
 from qcompile.passes.attach_functions import AttachFunctions
@@ -63,6 +63,15 @@ def _fuse(model: ir.Model, integers: Integers) -> tuple[Reader, tuple[RoundedLay
     rounding = RoundToOutputs(integers.weight_bits, batches, integers.rounding)
     run_passes(model, fusing_passes(integers.weight_bits, rounding))
     return BatchReader(batches), rounding.rounded
+
+
+def find_weights(model: ir.Model) -> None:
+    """Rewrites ``model`` until its float weights are constants that layers read, as rounding wants them.
+
+    Raises ModelError where its opset is too low for integers.
+    """
+    check_opset(model)
+    run_passes(model, weight_finding_passes())
 
 
 def check_opset(model: ir.Model) -> None:

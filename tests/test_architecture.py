@@ -87,6 +87,10 @@ ALLOWED = {
     "compiler": BASE
     | {"__init__", "calibration", "codebooks", "compile_result", "integer_compiling", "integer_product", "integers"}
     | {"loading", "passes", "places", "rounding", "trial"},
+    "allocation": {
+        *("bit_plan", "calibration", "codebooks", "compiler", "errors", "inference", "integer_compiling", "integers"),
+        *("loading", "packed_model", "passes", "rounding", "runtime", "search"),
+    },
     "trial": {"errors", "inference", "normalizing", "ops", "random_inputs", "runtime"},
     "runtime": {"__init__", "errors"},
     "packed_model": {
