@@ -108,7 +108,7 @@ def _sensitivities(
     widths = {layer.name: layer.weight for layer in space.layers}
 
     def progress(found: Sensitivity) -> None:
-        tell(f"{found.name}: outputs change by " + ", ".join(_change(found, bits) for bits in found.changes))
+        tell(f"{found.name}: outputs change by " + ", ".join(_change(found, bits) for bits in found.measured))
 
     return measure_sensitivities(model, widths, rounding, seen, few, Measuring(progress=progress))
 

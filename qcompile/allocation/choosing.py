@@ -27,26 +27,35 @@ def plans_of_drop(
 ) -> tuple[PlanTrial, tuple[PlanTrial, ...]]:
     """The smallest plan tried that keeps ``drop``, and all that were tried, by halving what is not known of the bytes.
 
-    Takes ``STEPS`` compilations, one more where none of these keeps it. Raises BudgetError if the largest does not.
+    Takes ``STEPS`` compilations at most, one more where none of these keeps it. Raises BudgetError if the largest plan
+    does not.
     """
-    low, high = (space.costs(plan).packed_bytes for plan in (space.smallest(), space.largest()))
-    tried: list[PlanTrial] = []
-    for _ in range(STEPS):
-        if high - low < 1:
-            break
-        limit = (low + high) // 2
-        tried.append(try_plan(plan_of_budget(space, sensitivities, Budget(packed_bytes=limit))))
-        low, high = (low, limit - 1) if _keeps(tried[-1], drop) else (limit + 1, high)
-    kept = [trial for trial in tried if _keeps(trial, drop)]
-    if not kept:
+    tried = _bisect(space, sensitivities, drop, try_plan)
+    if not any(_keeps(trial, drop) for trial in tried):
         tried.append(try_plan(space.largest()))
-        kept = [tried[-1]] if _keeps(tried[-1], drop) else []
+    kept = [trial for trial in tried if _keeps(trial, drop)]
     if not kept:
         raise BudgetError(
             f"no plan found that keeps {drop.as_text()}: with the largest candidates the model "
             f"{tried[-1].agreement.as_text()}. Allow more, give larger --widths or --activation-bits, or more samples."
         )
     return min(kept, key=lambda trial: space.costs(trial.plan).packed_bytes), tuple(tried)
+
+
+def _bisect(space: SearchSpace, sensitivities: Sequence[Sensitivity], drop: Drop, try_plan: Try) -> list[PlanTrial]:
+    """Plans of budgets that halve, time and again, the bytes in which the smallest one may lie; each tried once."""
+    low, high = (space.costs(plan).packed_bytes for plan in (space.smallest(), space.largest()))
+    tried: list[PlanTrial] = []
+    while low <= high and len(tried) < STEPS:
+        limit = (low + high) // 2
+        plan = plan_of_budget(space, sensitivities, Budget(packed_bytes=limit))
+        known = [trial for trial in tried if trial.plan == plan]
+        tried += [] if known else [try_plan(plan)]
+        if _keeps(known[0] if known else tried[-1], drop):
+            high = min(limit, space.costs(plan).packed_bytes) - 1
+        else:
+            low = limit + 1
+    return tried
 
 
 def nearest_uniform(space: SearchSpace, plan: BitPlan, budget: Budget) -> dict[str, LayerBits]:

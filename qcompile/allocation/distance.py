@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from qcompile.allocation.exchanging import Outputs
-
-Doubles = npt.NDArray[np.float64]
 
 
 def output_change(wanted: Sequence[Outputs], found: Sequence[Outputs]) -> float:
@@ -24,19 +21,3 @@ def output_change(wanted: Sequence[Outputs], found: Sequence[Outputs]) -> float:
         ratios.append(error / size if size else error)
     change = float(np.mean(ratios))
     return change if np.isfinite(change) else np.inf
-
-
-def divergence(wanted: Sequence[Outputs], found: Sequence[Outputs]) -> float:
-    """The Kullback-Leibler divergence of the softmax of the first output, [n, classes], in the mean of the samples."""
-    total, rows = 0.0, 0
-    for a, b in zip(wanted, found, strict=True):
-        p, q = _log_softmax(a[0].astype(np.float64)), _log_softmax(b[0].astype(np.float64))
-        total += float((np.exp(p) * (p - q)).sum())
-        rows += len(p)
-    return total / rows if np.isfinite(total) else np.inf
-
-
-def _log_softmax(scores: Doubles) -> Doubles:
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    found: Doubles = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return found

@@ -137,8 +137,8 @@ def plan_options() -> Decorator:
             "--budget",
             metavar="TARGET",
             help="With --calibration: find the bits of each layer that change outputs least within bytes=80k (of "
-            "packed layers), bits=3.2 (of a weight on average), bitops=0.4G, latency=5ms, several with commas between, or the "
-            "fewest bytes at which drop=0.5% of the predictions differ, on samples held out for that.",
+            "packed layers), bits=3.2 (of a weight on average), bitops=0.4G, latency=5ms, several with commas between, "
+            "or the fewest bytes at which drop=0.5% of the predictions differ, on samples held out for that.",
         ),
         click.option(
             "--widths",
