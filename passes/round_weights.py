@@ -39,7 +39,8 @@ class RoundWeights(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rounds each weight once for each node that reads it."""
         nodes = [node for node in model.graph if has_float_weight(node) and self._is_wanted(node)]
-        for node, bits in zip(nodes, widths_of(layer_names(nodes), self._bits), strict=True):
+        widths = widths_of(layer_names(nodes), self._bits) if nodes else []
+        for node, bits in zip(nodes, widths, strict=True):
             write_lookup(node, grid_lookup(*round_to_grid(weight_rows(node), bits), bits))
         return ir.passes.PassResult(model, modified=bool(nodes))
 

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from qcompile.allocation.samples import Batch
+from qcompile.bit_plan import MOST_BITS
 from qcompile.calibration.collecting import observer
 from qcompile.passes._write_lookup import weight_rows
 from qcompile.rounding.candidates import Candidate, find_candidates
 from qcompile.search import LayerCost
+
+ONE_BIT = {1: 2}  # bytes of codebooks by bits: -1 and 1 are no range of whole numbers of one bit
 
 
 def layer_costs(
@@ -31,7 +34,7 @@ def layer_costs(
             max(1, seen[output].size // (samples * len(weight_rows(each.node)))),
             tuple(widths[each.name]),
             (activation_bits,),
-            int(codebooks),
+            dict(ONE_BIT) if not codebooks else {bits: 2**bits for bits in range(1, MOST_BITS + 1)},
         )
         for each, output in zip(found, outputs, strict=True)
     )

@@ -42,7 +42,7 @@ class RoundToOutputs(ir.passes.InPlacePass):
         if found and not self._batches:
             raise DataError("the reader gave no batch: calibration needs at least one")
         names = [each.name for each in found]
-        widths = dict(zip(names, widths_of(names, self._bits), strict=True))
+        widths = dict(zip(names, widths_of(names, self._bits) if names else [], strict=True))
         before, told = ir.serde.serialize_model(model), []
         for number, part in enumerate(in_parts(found, self._method.runs)):
             after = ir.serde.serialize_model(model) if number else before

@@ -4,8 +4,8 @@ Each cost is a sum over layers of whole numbers, so it is exact in whatever orde
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from qcompile.bit_plan import BitPlan, LayerBits
 from qcompile.errors import DataError
@@ -22,8 +22,8 @@ class LayerCost:
 
     ``weight_shape`` is as ONNX has it, [n, channels / groups, *kernel] or [n, k]; ``positions`` is at how many places
     of one image the layer multiplies by it: 1 for a fully connected layer. ``weight`` and ``activation`` are the
-    candidates, ascending; one entry is a width that is never searched. ``codebooks`` of int8 are stored with the
-    weight: none for a uniform grid. Raises DataError for other candidates.
+    candidates, ascending; one entry is a width that is never searched. ``codebook_bytes`` are those of
+    codebooks, by the bits of the weight: none for a uniform grid. Raises DataError for other candidates.
     """
 
     name: str
@@ -32,7 +32,7 @@ class LayerCost:
     positions: int
     weight: tuple[int, ...]
     activation: tuple[int, ...]
-    codebooks: int = 0
+    codebook_bytes: Mapping[int, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for role, widths in (("weight", self.weight), ("activation", self.activation)):
@@ -98,13 +98,13 @@ class Costs:
 def cost_of_layer(layer: LayerCost, bits: LayerBits, latencies: LatencyTable | None = None) -> Costs:
     """The costs of ``layer`` at ``bits``.
 
-    Indices in tiles (docs/packed-format.md, section 7), codebooks of an int8 for each index where the layer has them,
+    Indices in tiles (docs/packed-format.md, section 7), codebooks where the layer has them,
     and a scale and a bias, float32, for each output. Raises DataError if ``latencies`` has no time for these bits.
     """
     tiles = tiled_size(layer.weight_shape, layer.groups, bits.weight)
     time = None if latencies is None else round(latencies.time_ms(layer.name, bits) * NANOSECONDS_IN_MS)
     return Costs(
-        packed_bytes=tiles + layer.codebooks * 2**bits.weight + 2 * FLOAT_BYTES * layer.weight_shape[0],
+        packed_bytes=tiles + layer.codebook_bytes.get(bits.weight, 0) + 2 * FLOAT_BYTES * layer.weight_shape[0],
         bit_operations=layer.multiply_adds * bits.weight * bits.activation,
         weight_bits=layer.weights * bits.weight,
         weights=layer.weights,

@@ -44,7 +44,5 @@ def test_the_file_has_the_bytes_that_a_plan_costs(tmp_path, name, values, first)
     compile_file(tmp_path / "e.onnx", tmp_path / "p.onnx", integers=integers)
     found, wanted = layer_bytes(tmp_path / "p.onnx", plan), space.costs(plan).packed_bytes
     assert found <= wanted
-    if (
-        first == 2 and values == "grid"
-    ):  # from 6 bits on a small weight does not have all numbers; of 1 bit it needs -1, 1
-        assert found == wanted
+    small = max(widths.values()) <= 5  # of more bits so small a weight has not all numbers, and fewer bytes
+    assert found == wanted or not small or values == "codebook"

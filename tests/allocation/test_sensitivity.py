@@ -16,10 +16,8 @@ def measured(made, rounding=None, rows=60, **options):
     find_weights(model)
     names = [name.removesuffix(".weight") for name in made.tensors if name.endswith(".weight")]
     samples = made.samples(rows)
-    candidates = dict.fromkeys(names, WIDTHS)
-    return measure_sensitivities(
-        model, candidates, rounding or SecondOrder(), [samples], [samples], Measuring(**options)
-    )
+    candidates, measuring = dict.fromkeys(names, WIDTHS), Measuring(**options)
+    return measure_sensitivities(model, candidates, rounding or SecondOrder(), [samples], [samples], measuring)
 
 
 @pytest.mark.parametrize("rounding", [SecondOrder(), SecondOrder(values="codebook"), Plain()])

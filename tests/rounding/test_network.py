@@ -3,7 +3,7 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from qcompile.errors import DataError
+from qcompile.errors import DataError, QCompileError
 from qcompile.passes._layer_names import layer_name
 from qcompile.passes._match import find_source
 from qcompile.passes.infer_shapes import InferShapes
@@ -57,6 +57,21 @@ def plainly(made, bits=3):
     model = ir.from_proto(made.proto())
     RoundWeights(bits)(model)
     return model
+
+
+def test_bits_by_name_are_those_of_the_layers():
+    made = deep(layers=3)
+    bits = {"l2": 5, "l0": 2, "l1": 3}
+    model, told = rounded(made, [made.samples(50)], bits=bits)
+    assert {layer.name: layer.bits for layer in told} == bits
+    entries = {name: model.graph.initializers[f"{name}.weight.codebook"].const_value.numpy().size for name in bits}
+    assert entries == {name: 2**width for name, width in bits.items()}
+
+
+def test_bits_of_a_layer_that_is_not_there_are_an_error():
+    made = deep(layers=2)
+    with pytest.raises(QCompileError, match="'l7'; near it are l0, l1"):
+        rounded(made, [made.samples(5)], bits={"l0": 3, "l1": 3, "l7": 3})
 
 
 @pytest.mark.parametrize("runs", [1, 2, 100])
