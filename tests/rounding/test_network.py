@@ -70,7 +70,7 @@ def test_bits_by_name_are_those_of_the_layers():
 
 def test_bits_of_a_layer_that_is_not_there_are_an_error():
     made = deep(layers=2)
-    with pytest.raises(QCompileError, match="'l7'; near it are l0, l1"):
+    with pytest.raises(QCompileError, match="'l7'; near it are l1, l0"):
         rounded(made, [made.samples(5)], bits={"l0": 3, "l1": 3, "l7": 3})
 
 
