@@ -42,19 +42,27 @@ from qcompile.passes.turn_products import TurnProducts
 from qcompile.passes.verify import Verify
 
 
-def fusing_passes(weight_bits: int, rounding: ir.passes.InPlacePass | None = None) -> tuple[ir.passes.InPlacePass, ...]:
+def weight_finding_passes() -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from a model, exported or float, to one whose float weights are constants that layers read."""
+    return (*_adopting_passes(), *_turning_passes())
+
+
+def fusing_passes(
+    weight_bits: int | Mapping[str, int], rounding: ir.passes.InPlacePass | None = None
+) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, exported or float, to one of fused operators, whose activations are still floats.
 
-    Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits: by ``rounding``, a
-    pass that leaves none of them, or plainly.
+    Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits, of all or by layer
+    name: by ``rounding``, a pass that leaves none of them, or plainly. Tables, and weights that are decoded at load,
+    have no name there: they get the most bits of any layer.
     """
+    others = weight_bits if isinstance(weight_bits, int) else max(weight_bits.values(), default=8)
     return (
-        *_adopting_passes(),
-        *_turning_passes(),
+        *weight_finding_passes(),
         # Before the weights: layers are then rounded to what they read.
-        RoundTables(GridWeights(weight_bits)),
+        RoundTables(GridWeights(others)),
         rounding or RoundWeights(weight_bits),
-        RoundStored(weight_bits, STORED),
+        RoundStored(others, STORED),
         *_fusing_passes(),
     )
 
@@ -75,8 +83,7 @@ def dynamic_passes(
 ) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, to a packed one whose matrix products round what they read row by row."""
     return (
-        *_adopting_passes(),
-        *_turning_passes(),
+        *weight_finding_passes(),
         RoundTables(GridWeights(weight_bits)),
         RoundWeights(weight_bits, becomes_dynamic),
         RoundStored(weight_bits, OTHERS),

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from qcompile.ops import Bytes
 from qcompile.passes._operands import BIAS, CODEBOOK, INDICES, SCALE, operand
 from qcompile.passes.pack_indices import narrow
+from qcompile.tiles import tiled_size
 
 LOWEST, HIGHEST = -128, 127
 Doubles = npt.NDArray[np.float64]
@@ -45,9 +46,23 @@ def read_integer_weight(node: ir.Node) -> IntegerWeight:
     indices, entries = narrow(places, whole.astype(np.float32))
     bits = int(entries.shape[1]).bit_length() - 1
     indices, integers = _without_codebook(indices, entries.astype(np.int8), bits)
+    bits, indices, integers = _smaller(indices, integers, bits, shape, node.attributes.get_int("group", 1))
     each = np.repeat(steps, shape[0] // len(steps)) * (scale.astype(np.float64) if scale.size else 1.0)
     offsets = bias.astype(np.float64) if bias.size else np.zeros(shape[0])
     return IntegerWeight(indices.reshape(shape), integers, bits, each, offsets)
+
+
+def _smaller(
+    indices: Bytes, codebook: Signed, bits: int, shape: tuple[int, ...], group: int
+) -> tuple[int, Bytes, Signed]:
+    """The same weight without its codebook where the file is smaller so: of a small weight with many entries."""
+    if not codebook.size:
+        return bits, indices, codebook
+    numbers = np.take_along_axis(codebook, indices.astype(np.intp), axis=1).astype(np.int64)
+    plain = max(int(np.maximum(numbers, -1 - numbers).max()).bit_length() + 1, 1)
+    if tiled_size(shape, group, plain) >= tiled_size(shape, group, bits) + codebook.size:
+        return bits, indices, codebook
+    return plain, (numbers + 2 ** (plain - 1)).astype(np.uint8), np.zeros(0, np.int8)
 
 
 def find_step(entries: Doubles) -> float:

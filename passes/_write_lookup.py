@@ -21,6 +21,13 @@ def weight_rows(node: ir.Node) -> Floats:
     return np.ascontiguousarray(rows)
 
 
+def as_weight(node: ir.Node, rows: Floats) -> Floats:
+    """``rows`` [n, k] shaped and turned as the weight of ``node``, of which they take the place."""
+    weight = constant(node.inputs[1])
+    assert weight is not None
+    return np.ascontiguousarray(rows.reshape(weight.shape) if _is_by_row(node) else rows.T)
+
+
 def write_lookup(node: ir.Node, lookup: Lookup) -> None:
     """Gives ``node`` the ``lookup`` of ``weight_rows`` in the place of its float weight."""
     weight = constant(node.inputs[1])

@@ -4,13 +4,14 @@ For networks that were not learned with a codebook. The result is in the form th
 later passes see one form.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
 from qcompile.codebooks import Lookup
+from qcompile.passes._layer_names import layer_names, widths_of
 from qcompile.passes._match import constant, find_source, is_standard
 from qcompile.passes._write_lookup import weight_rows, write_lookup
 
@@ -21,14 +22,16 @@ Floats = npt.NDArray[np.float32]
 class RoundWeights(ir.passes.InPlacePass):
     """Rounds the float weights of layers to ``bits`` bits: whole numbers, symmetric about zero but for the lowest.
 
-    ``is_wanted`` says of which layers. The step of each output is the one of 61 with the least squared error.
+    ``bits`` are for all layers or by name; ``is_wanted`` says of which layers. The step of each output is the one of
+    61 with the least squared error.
     Requires: a model that the ONNX checker accepts.
     Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left that ``is_wanted``.
     Leaves alone: weights that are looked up, not constant, not float32, not finite or of more than four axes; a Gemm
     with transA, which no pass fuses; subgraphs.
+    Raises QCompileError if ``bits`` names another layer or lacks one.
     """
 
-    def __init__(self, bits: int, is_wanted: Callable[[ir.Node], bool] = lambda node: True) -> None:
+    def __init__(self, bits: int | Mapping[str, int], is_wanted: Callable[[ir.Node], bool] = lambda node: True) -> None:
         super().__init__()
         self._bits = bits
         self._is_wanted = is_wanted
@@ -36,8 +39,9 @@ class RoundWeights(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rounds each weight once for each node that reads it."""
         nodes = [node for node in model.graph if has_float_weight(node) and self._is_wanted(node)]
-        for node in nodes:
-            write_lookup(node, grid_lookup(*round_to_grid(weight_rows(node), self._bits), self._bits))
+        widths = widths_of(layer_names(nodes), self._bits) if nodes else []
+        for node, bits in zip(nodes, widths, strict=True):
+            write_lookup(node, grid_lookup(*round_to_grid(weight_rows(node), bits), bits))
         return ir.passes.PassResult(model, modified=bool(nodes))
 
 

@@ -1,79 +1,44 @@
 """Compiles an exported model, standard operators and codebook lookups, into a packed one."""
 
 import pathlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import onnx
 import onnx_ir as ir
 
 import qcompile
-from qcompile.calibration import BatchReader, FirstBatch, MeanSquareError, Method, Reader, calibrate, read_all
+from qcompile.calibration import FirstBatch
 from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
-from qcompile.functions import OLDEST_OPSET
+from qcompile.integer_compiling import compile_integers, compile_quantized, run_passes
 from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
-from qcompile.loading import check_supported, load_model
+from qcompile.integers import DynamicIntegers, Integers
+from qcompile.loading import check_supported, deserialize, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
-from qcompile.passes import dynamic_passes, fusing_passes, integer_passes, pipeline, quantized_passes
-from qcompile.passes._activations import quantized_tensors
+from qcompile.passes import dynamic_passes, pipeline
 from qcompile.passes._operands import coded_nodes, own_nodes
-from qcompile.passes._products import list_left_products
 from qcompile.passes.adopt_quantized_pairs import quantized_pairs
 from qcompile.passes.adopt_quantized_weights import list_left_quantized
-from qcompile.passes.attach_functions import AttachFunctions
-from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.left_alone import list_left_alone
-from qcompile.passes.not_integer import list_not_integer
 from qcompile.passes.quantize_dynamically import list_left_float
-from qcompile.passes.raise_opset import RaiseOpset, in_the_way
 from qcompile.passes.rewrite_einsums import list_left_einsums
 from qcompile.passes.round_stored import list_left_stored
 from qcompile.passes.round_tables import list_left_tables
 from qcompile.passes.unpacked import list_unpacked
 from qcompile.places import PLACES_KEY
-from qcompile.rounding import RoundedLayer, Rounding, RoundToOutputs, SecondOrder
+from qcompile.rounding import RoundedLayer
 from qcompile.trial import try_packed
+
+__all__ = ["DynamicIntegers", "Integers", "compile_file", "compile_model"]
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
 
 Model = TypeVar("Model", ir.Model, onnx.ModelProto)
-
-
-@dataclass(frozen=True)
-class Integers:
-    """What makes activations integers: sample inputs, from which each tensor's range is found, and how.
-
-    ``reader`` gives batches of inputs by name, until None. ``activation_bits`` is for all tensors or by name;
-    ``weight_bits`` is for weights that were not learned, and ``rounding`` says how these are rounded: SecondOrder runs
-    the network on the samples and holds all batches that ``reader`` gives; Plain does neither. ``cache`` keeps what
-    was measured of activations: a stopped calibration goes on, a finished one is not run again. ``progress`` is told
-    how many batches of it were run.
-    """
-
-    reader: Reader
-    activation_bits: int | Mapping[str, int] = 8
-    weight_bits: int = 8
-    method: Method = field(default_factory=MeanSquareError)
-    rounding: Rounding = field(default_factory=SecondOrder)
-    cache: pathlib.Path | None = None
-    progress: Callable[[int], None] | None = None
-
-
-@dataclass(frozen=True)
-class DynamicIntegers:
-    """What makes the rows of matrix products integers as they come: each has a range of its own, no samples are needed.
-
-    ``weight_bits`` is for weights that were not learned.
-    """
-
-    activation_bits: int = 8
-    weight_bits: int = 8
 
 
 @dataclass(frozen=True)
@@ -117,7 +82,7 @@ def compile_file(
         integers = replace(integers, reader=first)
     proto = load_model(source)
     try:
-        model, done = _compile(_deserialize(proto), functions, integers, bfloat16, weights)
+        model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights)
         packed = ir.serde.serialize_model(model)
         data = packed.SerializeToString()
         trial = try_packed(data, packed, first.batch if first is not None else None, source)
@@ -148,15 +113,8 @@ def compile_model(
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
-        return ir.serde.serialize_model(_compile(_deserialize(model), functions, integers, bfloat16, weights)[0])
+        return ir.serde.serialize_model(_compile(deserialize(model), functions, integers, bfloat16, weights)[0])
     return _compile(model.clone(), functions, integers, bfloat16, weights)[0]
-
-
-def _deserialize(proto: onnx.ModelProto) -> ir.Model:
-    try:
-        return ir.serde.deserialize_model(proto)
-    except (ir.serde.SerdeError, ValueError, TypeError) as error:
-        raise ModelError(f"the model cannot be read: {error}") from error
 
 
 def _compile(
@@ -178,13 +136,13 @@ def _compile(
     rounded: tuple[RoundedLayer, ...] = ()
     if integers is None and quantized_pairs(model):
         _refuse_for_quantized(bfloat16, weights)
-        left_products = _compile_quantized(model, functions)
+        left_products = compile_quantized(model, functions)
     elif integers is None:
-        _run(model, pipeline(functions=functions, bfloat16=bfloat16, weights=weights))
+        run_passes(model, pipeline(functions=functions, bfloat16=bfloat16, weights=weights))
     elif isinstance(integers, DynamicIntegers):
-        _run(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
+        run_passes(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
     else:
-        left_products, rounded = _compile_integers(model, functions, integers)
+        left_products, rounded = compile_integers(model, functions, integers)
     if not _layers(model):
         raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers, weights))
     for value, shape in zip(model.graph.outputs, shapes, strict=True):
@@ -203,71 +161,6 @@ def _refuse_for_quantized(bfloat16: bool, weights: CodebookWeights | GridWeights
             raise QCompileError(
                 f"{name} for layers whose activations stay floats, the model quantizes them: leave {leave} out"
             )
-
-
-def _compile_quantized(model: ir.Model, functions: bool) -> LeftAlone:
-    """Puts integers in the place of the activations that the model itself quantizes; gives what stays float, and why.
-
-    Products of activations are told after the layers.
-    """
-    _check_opset(model)
-    InferShapes()(model)
-    left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
-    _run(model, quantized_passes(functions=functions))
-    return (*list_not_integer(model), *left_products)
-
-
-def _compile_integers(
-    model: ir.Model, functions: bool, integers: Integers
-) -> tuple[LeftAlone, tuple[RoundedLayer, ...]]:
-    """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations.
-
-    Gives the products of activations that stay float, and why; and what rounding the weights did.
-    """
-    _check_opset(model)
-    reader, rounded = _fuse(model, integers)
-    left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
-    runnable = model.clone()
-    AttachFunctions()(runnable)
-    ranges = calibrate(
-        ir.serde.serialize_model(runnable),
-        [str(value.name) for value in quantized_tensors(model)],
-        reader,
-        bits=integers.activation_bits,
-        method=integers.method,
-        cache=integers.cache,
-        progress=integers.progress,
-    )
-    _run(model, integer_passes(ranges, functions=functions))
-    return left_products, rounded
-
-
-def _fuse(model: ir.Model, integers: Integers) -> tuple[Reader, tuple[RoundedLayer, ...]]:
-    """Rounds the float weights of ``model`` and fuses it; gives the samples again, and what rounding did."""
-    if not isinstance(integers.rounding, SecondOrder):
-        _run(model, fusing_passes(integers.weight_bits))
-        return integers.reader, ()
-    batches = read_all(integers.reader)
-    rounding = RoundToOutputs(integers.weight_bits, batches, integers.rounding)
-    _run(model, fusing_passes(integers.weight_bits, rounding))
-    return BatchReader(batches), rounding.rounded
-
-
-def _check_opset(model: ir.Model) -> None:
-    """Raises the opset where that changes nothing; ModelError where it is too low for integers then."""
-    RaiseOpset(OLDEST_OPSET)(model)
-    opset = model.graph.opset_imports.get("", 0)
-    if opset < OLDEST_OPSET:
-        raise ModelError(
-            f"the model's opset is {opset}, integers need {OLDEST_OPSET} or later, and "
-            f"{', '.join(in_the_way(model, OLDEST_OPSET))} may mean something else there. Export it again with that, "
-            f"or convert it: onnx.version_converter.convert_version(model, {OLDEST_OPSET})."
-        )
-
-
-def _run(model: ir.Model, passes: tuple[ir.passes.InPlacePass, ...]) -> None:
-    for rewrite in passes:
-        rewrite(model)
 
 
 def _layers(model: ir.Model) -> list[ir.Node]:

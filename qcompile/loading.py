@@ -14,6 +14,7 @@ import google.protobuf.message
 import onnx
 import onnx.defs
 import onnx.helper
+import onnx_ir as ir
 
 from qcompile.errors import ModelError
 from qcompile.model_checker import check_model
@@ -59,6 +60,14 @@ def load_model(path: str | pathlib.Path) -> onnx.ModelProto:
         raise ModelError(f"{path}: {error}") from error
     take_constants_from_inputs(model)
     return model
+
+
+def deserialize(proto: onnx.ModelProto) -> ir.Model:
+    """``proto`` as passes take it. Raises ModelError if that cannot be."""
+    try:
+        return ir.serde.deserialize_model(proto)
+    except (ir.serde.SerdeError, ValueError, TypeError) as error:
+        raise ModelError(f"the model cannot be read: {error}") from error
 
 
 def read_bounded(path: pathlib.Path, offset: int = 0, length: int | None = None) -> bytes:

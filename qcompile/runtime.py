@@ -51,6 +51,15 @@ def library_path() -> pathlib.Path:
     return path
 
 
+def has_library() -> bool:
+    """Whether the kernel library is there."""
+    try:
+        library_path()
+    except QCompileError:
+        return False
+    return True
+
+
 def session(
     model: str | os.PathLike[str] | bytes,
     *,

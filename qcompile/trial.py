@@ -70,7 +70,7 @@ def _session(data: bytes, model: onnx.ModelProto, source: pathlib.Path) -> onnxr
 
     The bodies alone take seconds to load, a hundred times as long: qcompile verify runs them as well.
     """
-    library = _has_library()
+    library = runtime.has_library()
     used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
     if not library and not used <= {function.name for function in model.functions}:
         return None
@@ -80,14 +80,6 @@ def _session(data: bytes, model: onnx.ModelProto, source: pathlib.Path) -> onnxr
         packed = " ".join(str(error).split())
     _source_session(source)
     raise ModelError(f"onnxruntime loads it, but not what was compiled: {packed}. Please report this.")
-
-
-def _has_library() -> bool:
-    try:
-        runtime.library_path()
-    except QCompileError:
-        return False
-    return True
 
 
 def _source_session(source: pathlib.Path) -> onnxruntime.InferenceSession:

@@ -79,9 +79,15 @@ ALLOWED = {
     "model_checker": {"errors"},
     "normalizing": set(),
     "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
+    "integers": {"calibration", "rounding"},
+    "integer_compiling": {"calibration", "compile_result", "errors", "functions", "integers", "passes", "rounding"},
     "compiler": BASE
-    | {"__init__", "calibration", "codebooks", "compile_result", "functions", "integer_product", "loading"}
-    | {"passes", "places", "rounding", "trial"},
+    | {"__init__", "calibration", "codebooks", "compile_result", "integer_compiling", "integer_product", "integers"}
+    | {"loading", "passes", "places", "rounding", "trial"},
+    "allocation": {
+        *("bit_plan", "calibration", "codebooks", "compiler", "errors", "inference", "integer_compiling", "integers"),
+        *("loading", "packed_model", "passes", "rounding", "runtime", "search"),
+    },
     "trial": {"errors", "inference", "normalizing", "ops", "random_inputs", "runtime"},
     "runtime": {"__init__", "errors"},
     "packed_model": {

@@ -4,8 +4,8 @@ Each cost is a sum over layers of whole numbers, so it is exact in whatever orde
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from qcompile.bit_plan import BitPlan, LayerBits
 from qcompile.errors import DataError
@@ -22,7 +22,8 @@ class LayerCost:
 
     ``weight_shape`` is as ONNX has it, [n, channels / groups, *kernel] or [n, k]; ``positions`` is at how many places
     of one image the layer multiplies by it: 1 for a fully connected layer. ``weight`` and ``activation`` are the
-    candidates, ascending; one entry is a width that is never searched. Raises DataError for other candidates.
+    candidates, ascending; one entry is a width that is never searched. ``codebook_bytes`` are those of
+    codebooks, by the bits of the weight: none for a uniform grid. Raises DataError for other candidates.
     """
 
     name: str
@@ -31,6 +32,7 @@ class LayerCost:
     positions: int
     weight: tuple[int, ...]
     activation: tuple[int, ...]
+    codebook_bytes: Mapping[int, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for role, widths in (("weight", self.weight), ("activation", self.activation)):
@@ -58,9 +60,9 @@ class LayerCost:
 class Costs:
     """What layers cost together.
 
-    ``packed_bytes`` are those of indices, scale and bias in a packed file; ``bit_operations`` are multiply-adds of one
-    image times weight bits times activation bits; ``weight_bits`` are those of all ``weights``. ``nanoseconds`` is
-    None where no table of times was given.
+    ``packed_bytes`` are those of indices, codebooks, scale and bias in a packed file; ``bit_operations`` are
+    multiply-adds of one image times weight bits times activation bits; ``weight_bits`` are those of all ``weights``.
+    ``nanoseconds`` is None where no table of times was given.
     """
 
     packed_bytes: int
@@ -96,13 +98,13 @@ class Costs:
 def cost_of_layer(layer: LayerCost, bits: LayerBits, latencies: LatencyTable | None = None) -> Costs:
     """The costs of ``layer`` at ``bits``.
 
-    Weights are on a uniform grid, which needs no codebook: indices in tiles (docs/packed-format.md, section 7), and a
-    scale and a bias, float32, for each output. Raises DataError if ``latencies`` has no time for these bits.
+    Indices in tiles (docs/packed-format.md, section 7), codebooks where the layer has them,
+    and a scale and a bias, float32, for each output. Raises DataError if ``latencies`` has no time for these bits.
     """
     tiles = tiled_size(layer.weight_shape, layer.groups, bits.weight)
     time = None if latencies is None else round(latencies.time_ms(layer.name, bits) * NANOSECONDS_IN_MS)
     return Costs(
-        packed_bytes=tiles + 2 * FLOAT_BYTES * layer.weight_shape[0],
+        packed_bytes=tiles + layer.codebook_bytes.get(bits.weight, 0) + 2 * FLOAT_BYTES * layer.weight_shape[0],
         bit_operations=layer.multiply_adds * bits.weight * bits.activation,
         weight_bits=layer.weights * bits.weight,
         weights=layer.weights,

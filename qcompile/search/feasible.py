@@ -40,5 +40,5 @@ def _message(space: SearchSpace, budget: Budget, plan: dict[str, LayerBits]) -> 
     least = ",".join(describe(kind, found[kind] or 0.0) for kind in budget.limits())
     return (
         f"no plan found that meets {budget.as_text()}: the one that comes nearest costs {least}. "
-        "Raise the budget, or train smaller candidates."
+        "Raise the budget, or allow smaller candidates."
     )

@@ -94,7 +94,11 @@ def test_an_edited_plan_is_followed_or_refused(run, plans, tmp_path):
         (["search", "RUN", "-o", "OUT"], 2, "Missing option '--budget'"),
         (["search", "OUT", "--budget", "bits=3", "-o", "OUT"], 1, "holds no run"),
         (["compile", "RUN", "-o", "NET"], 2, "is a folder: give its exported.onnx, or --plan"),
-        (["compile", "REFERENCE", "--plan", "PLAN", "-o", "NET"], 2, "--plan is for the folder of a one-shot run"),
+        (
+            ["compile", "REFERENCE", "--plan", "PLAN", "-o", "NET"],
+            2,
+            "--plan needs --calibration where EXPORTED is no one",
+        ),
         (["compile", "REFERENCE", "--data-dir", "RUN", "-o", "NET"], 2, "--data-dir needs --plan"),
         (["compile", "RUN", "--plan", "PLAN", "--bfloat16", "-o", "NET"], 2, "--bfloat16 is for models that are not"),
         (["compile", "RUN", "--plan", "REFERENCE", "-o", "NET"], 1, "no readable text"),

@@ -92,6 +92,15 @@ def test_codebooks_that_need_one_and_those_that_need_none_share_a_layer():
     np.testing.assert_array_equal(decoded(weight), wanted)
 
 
+@pytest.mark.parametrize(("channels", "stored"), [(12, 128), (5, 0)])
+def test_a_small_weight_has_no_codebook_where_a_bit_more_is_smaller(channels, stored):
+    numbers = np.r_[-128, 127, np.arange(-50, 50)]  # 102 of them: 7 bits, or all of 8 bits without a codebook
+    node, wanted = fused_layer(numbers * np.float32(0.5), shape=(16, channels, 3, 3))
+    weight = read_integer_weight(node)
+    assert (weight.bits, weight.codebook.size) == (7 if stored else 8, stored)
+    np.testing.assert_array_equal(decoded(weight), wanted)
+
+
 @pytest.mark.parametrize(
     ("entries", "step"),
     [

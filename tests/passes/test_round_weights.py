@@ -134,3 +134,9 @@ def test_leaves_a_learned_weight_alone(tools, rng):
     model = tools.make_model(nodes, tensors, ["b", 5])
     tools.apply(RoundWeights(4), model, modified=False)
     assert not any(has_float_weight(node) for node in model.graph)
+
+
+def test_bits_by_name_are_those_of_the_layers(tools, rng):
+    before, _ = layer(tools, rng, "Gemm", (6, 5), transB=1)
+    found = tools.initializers(tools.apply(RoundWeights({"fc": 3}), before))
+    assert found["fc.weight.codebook"].size == 8

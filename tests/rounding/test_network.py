@@ -3,12 +3,12 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from qcompile.errors import DataError
+from qcompile.errors import DataError, QCompileError
+from qcompile.passes._layer_names import layer_name
 from qcompile.passes._match import find_source
 from qcompile.passes.infer_shapes import InferShapes
 from qcompile.passes.round_weights import RoundWeights, has_float_weight
-from qcompile.rounding import RoundToOutputs, SecondOrder, network
-from qcompile.rounding.network import layer_name
+from qcompile.rounding import RoundToOutputs, SecondOrder, candidates
 from tests.network import Network
 from tests.networks import NETWORKS
 from tests.quantizing import samples_of
@@ -57,6 +57,21 @@ def plainly(made, bits=3):
     model = ir.from_proto(made.proto())
     RoundWeights(bits)(model)
     return model
+
+
+def test_bits_by_name_are_those_of_the_layers():
+    made = deep(layers=3)
+    bits = {"l2": 5, "l0": 2, "l1": 3}
+    model, told = rounded(made, [made.samples(50)], bits=bits)
+    assert {layer.name: layer.bits for layer in told} == bits
+    entries = {name: model.graph.initializers[f"{name}.weight.codebook"].const_value.numpy().size for name in bits}
+    assert entries == {name: 2**width for name, width in bits.items()}
+
+
+def test_bits_of_a_layer_that_is_not_there_are_an_error():
+    made = deep(layers=2)
+    with pytest.raises(QCompileError, match="'l7'; near it are l1, l0"):
+        rounded(made, [made.samples(5)], bits={"l0": 3, "l1": 3, "l7": 3})
 
 
 @pytest.mark.parametrize("runs", [1, 2, 100])
@@ -126,7 +141,7 @@ def _is_learned(node):
 
 
 def test_a_layer_of_too_many_columns_is_rounded_plainly_and_told(monkeypatch):
-    monkeypatch.setattr(network, "MOST_COLUMNS", 23)
+    monkeypatch.setattr(candidates, "MOST_COLUMNS", 23)
     made = deep(layers=2)
     model, told = rounded(made, [made.samples(5)])
     assert [layer.reason for layer in told] == ["24 columns, at most 23 are corrected"] * 2
@@ -137,7 +152,7 @@ def test_a_layer_of_too_many_columns_is_rounded_plainly_and_told(monkeypatch):
 def test_moments_that_need_much_memory_are_summed_in_runs_of_their_own(monkeypatch):
     made = deep()
     together = rounded(made, [made.samples(30)], runs=1)[1]
-    monkeypatch.setattr(network, "MOST_BYTES", 1)
+    monkeypatch.setattr(candidates, "MOST_BYTES", 1)
     apart = rounded(made, [made.samples(30)], runs=1)[1]
     assert apart == rounded(made, [made.samples(30)], runs=5)[1]
     assert apart[0] == together[0]

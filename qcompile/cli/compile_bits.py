@@ -1,0 +1,103 @@
+"""`qcompile compile` where bits differ from layer to layer: found for a budget, by patterns, or of a plan."""
+
+import pathlib
+import tempfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from qcompile.cli.compile_options import CompileOptions
+from qcompile.cli.options import read_text
+from qcompile.errors import DataError, QCompileError
+from qcompile.extras import require_training
+from qcompile.files import write_atomically
+
+if TYPE_CHECKING:
+    from qcompile.allocation import AllocationResult
+    from qcompile.integers import Integers
+
+
+def compile_for_budget(options: CompileOptions, integers: "Integers") -> str:
+    """Finds the bits of layers, writes them and the packed file; what there is to tell."""
+    from qcompile.allocation import Choice, allocate_bits, read_target, verify_plan
+    from qcompile.compiler import compile_file
+    from qcompile.search import read_latencies
+
+    assert options.budget is not None
+    target = read_target(options.budget)
+    table = None if options.latencies is None else read_latencies(read_text(options.latencies), str(options.latencies))
+    fixed = bits_of_patterns(options)
+    choice = Choice(widths=read_widths(options.widths), fixed=fixed, latencies=table)
+    found = allocate_bits(options.exported, integers, target, choice, lambda text: click.echo(text, err=True))
+    path = _write_plan(options, found)
+    compiled = compile_file(options.exported, options.output, functions=options.functions, integers=found.integers())
+    verified = verify_plan(options.exported, options.output, found)
+    return "\n".join([compiled.as_text(), found.as_text(), verified.as_text(), f"the plan: {path}"])
+
+
+def compile_run(options: CompileOptions) -> str:
+    """Compiles the network of a one-shot run at the bits of a plan; what there is to tell."""
+    require_training("compiling a plan")
+    from qcompile.bit_plan import read_plan
+    from qcompile.compiler import compile_file
+    from qcompile.frontend.one_shot_run import export_plan, open_run
+
+    assert options.plan is not None
+    bits = read_plan(read_text(options.plan), str(options.plan))
+    with tempfile.TemporaryDirectory() as folder:
+        exported = pathlib.Path(folder, "exported.onnx")
+        described = export_plan(open_run(options.exported, options.data_dir or pathlib.Path()), bits, exported)
+        compiled = compile_file(exported, options.output, functions=options.functions)
+    return f"{compiled.as_text()}\ntest error {described['test_error_percent']['learned']:.2f} %"
+
+
+def with_bits(options: CompileOptions, integers: "Integers") -> "Integers":
+    """``integers`` with the bits that a plan or patterns give."""
+    if options.plan is not None:
+        return _with_plan(options.plan, integers)
+    if not options.layer_bits:
+        return integers
+    from qcompile.allocation import layer_names_of
+
+    names = layer_names_of(options.exported)
+    return replace(integers, weight_bits=dict.fromkeys(names, options.bits) | bits_of_patterns(options))
+
+
+def bits_of_patterns(options: CompileOptions) -> dict[str, int]:
+    """The bits of those layers that a pattern matches."""
+    from qcompile.allocation import bits_by_pattern, layer_names_of, read_patterns
+
+    patterns = read_patterns(options.layer_bits)
+    return bits_by_pattern(patterns, layer_names_of(options.exported)) if patterns else {}
+
+
+def read_widths(text: str) -> tuple[int, ...]:
+    """The widths that ``text`` says, ascending. Raises DataError unless they are numbers from 1 to 8, each once."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(set(parts)) != len(parts) or not all(len(part) == 1 and part in "12345678" for part in parts):
+        raise DataError(f'--widths "{text}": wanted numbers from 1 to 8 with commas between, such as 2,3,4,8')
+    return tuple(sorted(map(int, parts)))
+
+
+def _with_plan(path: pathlib.Path, integers: "Integers") -> "Integers":
+    from qcompile.bit_plan import read_plan
+
+    plan = read_plan(read_text(path), str(path))
+    activations = sorted({bits.activation for bits in plan.values()})
+    if len(activations) > 1:
+        raise DataError(f"{path}: activations of {activations} bits; a model that no run made has one width for all")
+    weights = {name: bits.weight for name, bits in plan.items()}
+    return replace(integers, weight_bits=weights, activation_bits=activations[0])
+
+
+def _write_plan(options: CompileOptions, found: "AllocationResult") -> pathlib.Path:
+    """The file that the plan was written to."""
+    from qcompile.bit_plan import write_plan
+
+    path = options.plan_output or options.output.with_name(f"{options.output.name}.plan.json")
+    try:
+        write_atomically(path, write_plan(found.plan, found.notes()).encode())
+    except OSError as error:
+        raise QCompileError(f"{path}: cannot be written: {error.strerror}") from error
+    return path

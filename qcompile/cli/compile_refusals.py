@@ -1,0 +1,77 @@
+"""What `qcompile compile` refuses: options that would do nothing, and those that contradict each other."""
+
+import click
+
+from qcompile.cli.compile_options import CompileOptions
+
+CALIBRATING = ("calibrate_method", "calibration_cache", "rounding", "budget", "layer_bits")
+BUDGETING = ("plan_output", "widths", "latencies")
+NOT_OF_PLANS = ("calibration", "dynamic", "bfloat16", "bits", "weights", "per")
+
+
+def refuse(options: CompileOptions) -> None:
+    """Raises UsageError for an option that would do nothing, or contradicts another."""
+    _refuse_two_kinds(options)
+    if options.data_dir is not None and options.plan is None:
+        raise click.UsageError("--data-dir needs --plan")
+    if options.calibration is None:
+        _refuse_without(options, CALIBRATING, "--calibration")
+        if not options.dynamic:
+            _refuse_without(options, ("activation_bits",), "--calibration or --dynamic")
+    if options.budget is None:
+        _refuse_without(options, BUDGETING, "--budget")
+    _refuse_for_codebooks(options)
+    if options.plan is not None or options.exported.is_dir():
+        _refuse_for_plans(options)
+    elif options.budget is not None and "bits" in options.given:
+        raise click.UsageError("--budget finds the bits of layers, --bits gives them: give one of them")
+
+
+def _refuse_two_kinds(options: CompileOptions) -> None:
+    if options.calibration is not None and options.dynamic:
+        raise click.UsageError("--calibration finds ranges beforehand, --dynamic as rows come: give one of them")
+    if options.bfloat16 and (options.calibration is not None or options.dynamic):
+        raise click.UsageError(
+            "--bfloat16 is for layers whose activations stay floats: not with --calibration, --dynamic"
+        )
+
+
+def _refuse_without(options: CompileOptions, names: tuple[str, ...], needed: str) -> None:
+    for name in names:
+        if name in options.given:
+            raise click.UsageError(f"--{name.replace('_', '-')} needs {needed}")
+
+
+def _refuse_for_codebooks(options: CompileOptions) -> None:
+    """Raises UsageError for what says how codebooks are made where there are none, or no choice."""
+    integers = options.calibration is not None or options.dynamic
+    if options.weights == "codebook" and options.dynamic:
+        raise click.UsageError("--weights codebook is not for --dynamic, which rounds to a grid")
+    if options.weights == "codebook" and options.calibration is not None and options.rounding == "plain":
+        raise click.UsageError("--weights codebook needs --rounding second-order")
+    if "per" not in options.given:
+        return
+    if integers:
+        raise click.UsageError(
+            "--per is for layers whose activations stay floats: integers have a scale of each output"
+        )
+    if options.weights == "grid":
+        raise click.UsageError("--per is for codebooks: a grid has a step of each output")
+
+
+def _refuse_for_plans(options: CompileOptions) -> None:
+    """Raises UsageError unless there is a plan, and nothing that it says already or that its network does not take."""
+    if options.plan is None:
+        raise click.UsageError(f"{options.exported} is a folder: give its exported.onnx, or --plan for a one-shot run")
+    if options.exported.is_dir():
+        for name in NOT_OF_PLANS:
+            if name in options.given:
+                raise click.UsageError(f"--{name} is for models that are not quantized, a plan's network is")
+        return
+    if options.calibration is None:
+        raise click.UsageError(f"--plan needs --calibration where EXPORTED is no one-shot run: {options.exported}")
+    if options.data_dir is not None:
+        raise click.UsageError("--data-dir is for the plan of a one-shot run")
+    for name in ("budget", "layer_bits", "bits", "activation_bits"):
+        if name in options.given:
+            raise click.UsageError(f"--plan gives the bits of layers already: leave out --{name.replace('_', '-')}")
