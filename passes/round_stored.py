@@ -67,6 +67,8 @@ def _why_left(node: ir.Node, weight: npt.NDArray[Any], model: ir.Model) -> str:
         return f"its weight is {weight.dtype} {list(weight.shape)}, not float32"
     if not np.isfinite(weight).all():
         return "its weight has a value that is not finite"
+    if not weight.size:
+        return "its weight has no elements"
     if weight.size < FEWEST:
         return f"its weight has {weight.size} numbers: decoding at load is for {FEWEST} or more"
     return "no samples say how its activations become integers" if node.op_type in CONVOLUTIONS else ""
