@@ -6,7 +6,6 @@ with a weight that FuseDecodeWeight then packs, and that is decoded when a sessi
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,15 +50,18 @@ def list_left_stored(model: ir.Model) -> list[tuple[str, str]]:
     found = []
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         places = STORED[node.op_type] if is_standard(node, *STORED) else ()
-        weights = [constant(node.inputs[place]) for place in places if place < len(node.inputs)]
-        reasons = [_why_left(node, weight, model) for weight in weights if weight is not None]
-        found += [(node.name or str(node.outputs[0].name), reason) for reason in reasons[:1] if reason]
+        values = [node.inputs[place] for place in places if place < len(node.inputs)]
+        reasons = [reason for value in values if (reason := _why_left(node, value, model))]
+        found += [(node.name or str(node.outputs[0].name), reason) for reason in reasons[:1]]
     return found
 
 
-def _why_left(node: ir.Node, weight: npt.NDArray[Any], model: ir.Model) -> str:
-    """Why ``weight`` is not rounded; empty where it is no weight."""
-    if weight.ndim < 2 or weight.dtype.kind != "f":
+def _why_left(node: ir.Node, value: ir.Value | None, model: ir.Model) -> str:
+    """Why the weight ``value`` is not rounded; empty where it is none."""
+    if value is not None and value.const_value is not None and value.is_graph_input():
+        return "its weight is an input of the graph as well, so a caller may replace it: take it out of the inputs"
+    weight = constant(value)
+    if weight is None or weight.ndim < 2 or weight.dtype.kind != "f":
         return ""
     if node.graph is not model.graph:
         return "it is inside a subgraph"

@@ -28,7 +28,6 @@ from qcompile.passes.quantize_dynamically import list_left_float
 from qcompile.passes.rewrite_einsums import list_left_einsums
 from qcompile.passes.round_stored import list_left_stored
 from qcompile.passes.round_tables import list_left_tables
-from qcompile.passes.unpacked import list_unpacked
 from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer
 from qcompile.trial import try_packed
@@ -144,14 +143,14 @@ def _compile(
     else:
         left_products, rounded = compile_integers(model, functions, integers)
     if not _layers(model):
-        raise ModelError(_nothing_found([*_left_alone(model, integers), *left_products], integers, weights))
+        raise ModelError(_nothing_found([*_left_alone(model, integers, weights), *left_products], integers, weights))
     for value, shape in zip(model.graph.outputs, shapes, strict=True):
         value.shape = shape  # where there was none the passes have put what they found
     if _interface(model) != before:
         raise QCompileError(f"compiling changed inputs or outputs from {before} to {_interface(model)}: report this")
     model.metadata_props[VERSION_KEY] = qcompile.__version__
     model.metadata_props[FORMAT_VERSION_KEY] = str(FORMAT_VERSION)
-    return model, _Done((*_left_alone(model, integers), *left_products), rounded)
+    return model, _Done((*_left_alone(model, integers, weights), *left_products), rounded)
 
 
 def _refuse_for_quantized(bfloat16: bool, weights: CodebookWeights | GridWeights | None) -> None:
@@ -177,17 +176,19 @@ def _check_not_compiled(model: ir.Model) -> None:
         raise ModelError("the model is compiled already. Compile the exported model instead.")
 
 
-def _left_alone(model: ir.Model, integers: Integers | DynamicIntegers | None) -> list[tuple[str, str]]:
-    """The layers that stayed as they were, with the reason."""
+def _left_alone(
+    model: ir.Model,
+    integers: Integers | DynamicIntegers | None,
+    weights: CodebookWeights | GridWeights | None,
+) -> list[tuple[str, str]]:
+    """The layers that stayed as they were, with the reason; float weights count where they were asked for."""
     left = list_left_alone(model) + list_left_quantized(model)
-    if integers is None:
+    if integers is None and weights is None:
         return left
     left += list_left_tables(model) + list_left_einsums(model)
     left += list_left_float(model) if isinstance(integers, DynamicIntegers) else []
-    for listed in (list_left_stored, *((list_unpacked,) if isinstance(integers, Integers) else ())):
-        told = {name for name, _ in left}
-        left += [(name, reason) for name, reason in listed(model) if name not in told]
-    return left
+    told = {name for name, _ in left}
+    return left + [(name, reason) for name, reason in list_left_stored(model) if name not in told]
 
 
 def _nothing_found(
@@ -198,7 +199,7 @@ def _nothing_found(
     if isinstance(integers, DynamicIntegers):
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)
         return f"the model has no MatMul or Gemm that can become integers without sample inputs{found}"
-    if integers is not None or (weights is not None and not left_alone):
+    if integers is not None or weights is not None:
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)
         return (
             "the model has no Conv, Gemm or MatMul with a constant weight on the right, and no Gather of rows of a "

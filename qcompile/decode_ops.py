@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from qcompile.errors import ModelError
-from qcompile.ops import Bytes, Floats, decode_weight
+from qcompile.ops import Bytes, Floats, decode_scaled
 
 DECODE_WEIGHT = "DecodeWeight"
 
@@ -31,9 +31,7 @@ def decode_to_shape(
 
     Raises ModelError where ``shape`` has not as many elements.
     """
-    weight = decode_weight(indices, codebook, bits, weight_shape)
-    weight = weight * scale[:, None] if scale.size else weight
-    weight = weight + bias[:, None] if bias.size else weight
+    weight = decode_scaled(indices, codebook, scale, bias, bits, weight_shape)
     try:
         return weight.reshape([int(size) for size in shape])
     except ValueError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from qcompile.errors import ModelError
-from qcompile.ops import Bytes, Floats, decode_weight
+from qcompile.ops import Bytes, Floats, decode_scaled
 
 CODEBOOK_GATHER = "CodebookGather"
 
@@ -34,8 +34,6 @@ def codebook_gather(
     rows = weight_shape[0]
     if ids.size and not -rows <= int(ids.min()) <= int(ids.max()) < rows:
         raise ModelError(f"ids are {ids.min()} to {ids.max()}, wanted {-rows} to {rows - 1}: the table has {rows} rows")
-    weight = decode_weight(indices, codebook, bits, weight_shape)
-    weight = weight * scale[:, None] if scale.size else weight
-    weight = weight + bias[:, None] if bias.size else weight
+    weight = decode_scaled(indices, codebook, scale, bias, bits, weight_shape)
     chosen: Floats = weight[ids]
     return chosen

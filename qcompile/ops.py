@@ -71,6 +71,15 @@ def decode_weight(indices: Bytes, codebook: Floats, bits: int, weight_shape: Seq
     return np.take_along_axis(codebook, by_group.astype(np.intp), axis=1).reshape(tuple(weight_shape))
 
 
+def decode_scaled(
+    indices: Bytes, codebook: Floats, scale: Floats, bias: Floats, bits: int, weight_shape: Sequence[int]
+) -> Floats:
+    """``weight * scale + bias`` of a weight [rows, k], where both are one number for each row, or [0] where absent."""
+    weight = decode_weight(indices, codebook, bits, weight_shape)
+    weight = weight * scale[:, None] if scale.size else weight
+    return weight + bias[:, None] if bias.size else weight
+
+
 def codebook_matmul(
     x: Floats,
     indices: Bytes,

@@ -61,3 +61,27 @@ def test_a_model_without_layers_has_nothing_to_pack():
 def test_they_are_not_for_integers():
     with pytest.raises(QCompileError, match="weights are for layers whose activations stay floats"):
         compile_model(NETWORKS["plain"]().proto(), integers=DynamicIntegers(), weights=CodebookWeights(4))
+
+
+def test_what_stays_float_is_told(tmp_path):
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [
+                onnx.helper.make_node("MatMul", ["x", "w"], ["a"], name="packed"),
+                onnx.helper.make_node("MatMul", ["a", "v"], ["y"], name="half"),
+            ],
+            "g",
+            [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4])],
+            [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 4])],
+            [
+                onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32), "w"),
+                onnx.numpy_helper.from_array(np.full((4, 4), np.inf, np.float32), "v"),
+            ],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 20)],
+        ir_version=9,
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    result = compile_file(tmp_path / "m.onnx", tmp_path / "p.onnx", weights=CodebookWeights(2))
+    assert [layer.name for layer in result.layers] == ["packed"]
+    assert result.left_alone == (("half", "its weight has a value that is not finite"),)
