@@ -8,7 +8,7 @@ import onnx_ir as ir
 from qcompile.allocation.distance import output_change
 from qcompile.allocation.exchanging import ExchangeableNetwork, Exchanged
 from qcompile.allocation.samples import Batch
-from qcompile.allocation.trying import try_bits
+from qcompile.allocation.trying_bits import try_bits
 from qcompile.rounding import Rounding, SecondOrder
 from qcompile.rounding.candidates import Candidate, find_candidates, in_parts
 from qcompile.rounding.moments import Moments

@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 
 from qcompile.allocation.exchanging import ExchangeableNetwork
-from qcompile.allocation.trying import try_bits
+from qcompile.allocation.trying_bits import try_bits
 from qcompile.errors import QCompileError
 from qcompile.integer_compiling import find_weights
 from qcompile.rounding import Plain, RoundToOutputs, SecondOrder
