@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, shape_inference
+from onnx import helper
 
 from qcompile import bfloat16_ops, integer_ops, ops, runtime, sparse_ops
 from qcompile.errors import QCompileError
+from qcompile.tensor_shapes import tensor_shapes
 
 _PRODUCT_QUESTION, _CONV_QUESTION = "IntegerMatMulKernel", "IntegerConvKernel"
 _FLOAT_LAYERS = frozenset([ops.CODEBOOK_MATMUL, ops.CODEBOOK_CONV]) | bfloat16_ops.BFLOAT16_OPS
@@ -33,28 +34,7 @@ def kernels_of(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]] | Non
         names = runtime.runtime_info().kernels
         kernels = {node.output[0]: names[node.op_type][0] for node in sparse}
     asked = [node for node in nodes if node.op_type in integer_ops.INTEGER_LAYERS | _FLOAT_LAYERS]
-    return kernels | _ask(model, asked, _infer_shapes(model, shapes or {}) if asked else {})
-
-
-def _infer_shapes(model: onnx.ModelProto, given: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
-    """By name, the shapes of inputs and of what nodes give, as far as they can be told."""
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for value in fixed.graph.input:
-        kind = value.type.tensor_type
-        if value.name in given or kind.HasField("shape"):
-            fixed_sizes = given.get(value.name, [size.dim_value or 1 for size in kind.shape.dim])
-            value.CopyFrom(helper.make_tensor_value_info(value.name, kind.elem_type, fixed_sizes))
-    del fixed.graph.value_info[:], fixed.graph.output[:]  # they may name an axis that is fixed now
-    inferred = shape_inference.infer_shapes(fixed, data_prop=True).graph
-    values = [*inferred.input, *inferred.value_info]
-    return {value.name: shape for value in values if (shape := _shape(value.type.tensor_type)) is not None}
-
-
-def _shape(kind: onnx.TypeProto.Tensor) -> tuple[int, ...] | None:
-    if not kind.HasField("shape") or not all(size.HasField("dim_value") for size in kind.shape.dim):
-        return None
-    return tuple(size.dim_value for size in kind.shape.dim)
+    return kernels | _ask(model, asked, tensor_shapes(model, shapes) if asked else {})
 
 
 def _ask(

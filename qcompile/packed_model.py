@@ -110,20 +110,30 @@ class PackedLayer:
             np.float32
         )
 
+    def channel_factors(self) -> npt.NDArray[np.float64]:
+        """What each channel's decoded weights are multiplied by, [n]: the scale, and the steps of codes."""
+        scale = self.scale.astype(np.float64) if self.scale.size else np.ones(self.weight_shape[0])
+        if not self.is_integer:
+            return scale
+        attributes = _attributes(self.name, self.node)
+        return scale * float(attributes.get("y_scale", 1.0) / attributes.get("x_scale", 1.0))
+
+    def row_offsets(self) -> npt.NDArray[np.float64]:
+        """What is added to each row of the weight itself, [n]: the bias where it belongs to the rows, else zero."""
+        if self.op in (CODEBOOK_GATHER, DECODE_WEIGHT) and self.bias.size:
+            return self.bias.astype(np.float64)
+        return np.zeros(self.weight_shape[0])
+
     def effective_weight(self) -> npt.NDArray[np.float64]:
         """What the layer multiplies by, shaped ``weight_shape``: decoded, times the scale, plus the corrections.
 
         In the order of the float model, also where an integer layer reads flattened channels in another one.
         """
         weight = self.decode().astype(np.float64)
-        if self.scale.size:
-            weight *= self.scale.reshape(-1, *[1] * (weight.ndim - 1))
+        weight *= self.channel_factors().reshape(-1, *[1] * (weight.ndim - 1))
         if self.is_integer:
-            attributes = _attributes(self.name, self.node)
-            weight *= attributes.get("y_scale", 1.0) / attributes.get("x_scale", 1.0)
-            weight = _in_model_order(weight, attributes.get("x_flattened", ()))
-        if self.op in (CODEBOOK_GATHER, DECODE_WEIGHT) and self.bias.size:  # there it belongs to the rows
-            weight += self.bias[:, None]
+            weight = _in_model_order(weight, _attributes(self.name, self.node).get("x_flattened", ()))
+        weight += self.row_offsets().reshape(-1, *[1] * (weight.ndim - 1))
         if self.corrections is None:
             return weight
         return weight + sparse_ops.decode_corrections(self.corrections.gaps, self.corrections.values, self.weight_shape)

@@ -1,6 +1,7 @@
 """How far a packed layer's weight is from the float model's."""
 
 import pathlib
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,29 +23,46 @@ def load_float(path: str | pathlib.Path, layers: list[PackedLayer]) -> onnx.Mode
     return floats
 
 
-def weight_sqnr_db(layer: PackedLayer, floats: onnx.ModelProto) -> float | None:
-    """10 log10(sum w^2 / sum (w - v)^2), w the weights of the layer's namesake in ``floats``, v those of the file.
+@dataclass(frozen=True, eq=False)
+class ComparedWeight:
+    """``wanted``, the float model's weight, and ``found``, the file's at ``gains``, both shaped as the layer's weight.
 
-    Scale and corrections of the file count as part of v. Where ``floats`` normalizes what the weight computes, the
-    gain of a channel is of no consequence and the file's has the normalization's factor in it: then v is compared at
-    the gain of each channel that comes nearest to w. None where the layer has no namesake: compiling made it.
+    ``gains`` [n], by axis 0, are ones but where the float model normalizes what the weight computes.
+    """
+
+    wanted: npt.NDArray[np.float64]
+    found: npt.NDArray[np.float64]
+    gains: npt.NDArray[np.float64]
+
+    def sqnr_db(self) -> float:
+        """10 log10(sum w^2 / sum (w - v)^2), w what is wanted and v what is found."""
+        noise = float(np.square(self.wanted - self.found).sum())
+        return float("inf") if noise == 0 else 10 * float(np.log10(np.square(self.wanted).sum() / noise))
+
+
+def compare_weight(layer: PackedLayer, floats: onnx.ModelProto) -> ComparedWeight | None:
+    """The layer's weight beside that of its namesake in ``floats``; None where it has none: compiling made it.
+
+    Scale and corrections of the file count as part of its weight. Where ``floats`` normalizes what the weight computes,
+    the gain of a channel is of no consequence and the file's has the normalization's factor in it: then the file's
+    weight is taken at the gain of each channel that comes nearest to the float one.
     """
     weight, found = _float_weight(layer, floats), layer.effective_weight()
     if weight is None:
         return None
+    gains = np.ones(layer.weight_shape[0])
     if _feeds_batch_normalization(layer, floats):
-        found = _at_best_gain(found, weight)
-    noise = float(np.square(weight - found).sum())
-    return float("inf") if noise == 0 else 10 * float(np.log10(np.square(weight).sum() / noise))
+        gains = _best_gains(found, weight)
+    return ComparedWeight(weight, found * gains.reshape(-1, *[1] * (found.ndim - 1)), gains)
 
 
-def _at_best_gain(found: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """``found`` with each row of axis 0 times the factor that brings it nearest to ``weight``."""
+def _best_gains(found: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """For each row of axis 0 of ``found`` the factor that brings it nearest to ``weight``."""
     inner = tuple(range(1, weight.ndim))
-    power = np.square(found).sum(axis=inner, keepdims=True)
-    product = (found * weight).sum(axis=inner, keepdims=True)
-    gain: npt.NDArray[np.float64] = np.divide(product, power, out=np.zeros_like(power), where=power > 0)
-    return found * gain
+    power = np.square(found).sum(axis=inner)
+    product = (found * weight).sum(axis=inner)
+    gains: npt.NDArray[np.float64] = np.divide(product, power, out=np.zeros_like(power), where=power > 0)
+    return gains
 
 
 def _float_weight(layer: PackedLayer, floats: onnx.ModelProto) -> npt.NDArray[np.float64] | None:

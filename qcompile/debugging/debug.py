@@ -14,7 +14,7 @@ from qcompile.debugging.result import DebuggedLayer, DebugResult
 from qcompile.debugging.wider import wider_weights
 from qcompile.errors import DataError, ModelError
 from qcompile.loading import load_model
-from qcompile.report import report_file
+from qcompile.stored_operands import bytes_of, stored_operands
 
 Array = npt.NDArray[Any]
 MOST_BYTES = 1 << 28  # of tensors that are held at a time
@@ -45,10 +45,10 @@ def debug_files(
     pair = Pair(before, after, counterparts, most_bytes)
     fitting = [layer for layer in layers if layer.problem is None]
     measured = iter(pair.measure_layers(fitting, inputs))
-    sizes = iter(report_file(packed).layers)  # in the order of the graph, as are those of them with a weight
+    sizes = map(bytes_of, stored_operands([layer.packed for layer in layers if layer.packed is not None]))
     rows = []
     for layer in layers:
-        stored = next(sizes).total_bytes if layer.packed is not None else 0
+        stored = next(sizes) if layer.packed is not None else 0
         found = next(measured) if layer.problem is None else None
         rows.append(_row(layer, stored, found, counterparts))
     outputs = _shared_outputs(before, after)

@@ -10,6 +10,7 @@ def test_wheel_holds_one_package_with_passes_models_recipes_and_the_library(whee
         "models/__init__.py",
         "cli/__init__.py",
         "py.typed",
+        "report/schema.json",
         "_lib/libqcompile_ops.so",
     ):
         assert names.count(f"qcompile/{wanted}") == 1, wanted
