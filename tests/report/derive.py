@@ -1,4 +1,4 @@
-"""What a report says of a packed file, derived again from docs/packed-format.md alone: no line of qcompile runs here."""
+"""What a report says of a packed file, derived again from docs/packed-format.md: no line of qcompile runs here."""
 
 import json
 import math
