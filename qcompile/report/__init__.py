@@ -2,5 +2,6 @@
 
 from qcompile.report.reporting import KernelsOf, report_file
 from qcompile.report.result import SCHEMA_VERSION, LayerReport, Report
+from qcompile.report.several import Reports
 
-__all__ = ["SCHEMA_VERSION", "KernelsOf", "LayerReport", "Report", "report_file"]
+__all__ = ["SCHEMA_VERSION", "KernelsOf", "LayerReport", "Report", "Reports", "report_file"]

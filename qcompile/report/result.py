@@ -109,11 +109,18 @@ class Report:
     learning: LearningPath | None
     metadata: dict[str, str]
     plan: dict[str, Any] | None
+    schema_version: int = SCHEMA_VERSION
 
     def as_json(self) -> str:
         """The report as a JSON object, which qcompile/report/schema.json describes."""
-        return to_json(self, schema_version=SCHEMA_VERSION)
+        return to_json(self)
 
     def as_text(self) -> str:
         """The report as a table for a terminal, the worst layer first."""
         return report_text(self)
+
+    def as_html(self) -> str:
+        """The report as a page in one file, which loads nothing."""
+        from qcompile.report.page import report_page  # it draws what this module describes
+
+        return report_page(self)

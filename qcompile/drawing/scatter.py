@@ -1,0 +1,58 @@
+"""Points in a plane: a trade between two costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from qcompile.drawing.frame import SERIES, TOP, WIDTH, Frame, figure, range_of
+from qcompile.drawing.markup import Markup, element
+
+MARGIN = 0.06  # of the range, so that no point lies on an edge
+MOST_LABELS = 12
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point. ``beaten``: another is better in both; ``ringed``: the one that was chosen. ``label`` stands by it."""
+
+    x: float
+    y: float
+    told: str
+    label: str = ""
+    color: int = 0
+    beaten: bool = False
+    ringed: bool = False
+
+
+def draw_scatter(
+    title: str, description: str, dots: Sequence[Dot], *, x_label: str, note: str = "", joined: bool = False
+) -> Markup:
+    """The ``dots``, which say ``told`` when pointed at. With ``joined`` a line runs through those that none beats."""
+    frame = Frame(_wider([dot.x for dot in dots]), _wider([dot.y for dot in dots]))
+    parts = frame.axes(x_label)
+    if joined:
+        best = sorted((dot.x, dot.y) for dot in dots if not dot.beaten)
+        text = " ".join("{:.1f},{:.1f}".format(*frame.place(*point)) for point in best)
+        parts.append(element("polyline", {"class": "front", "points": text}))
+    labelled = len(dots) <= MOST_LABELS
+    for dot in sorted(dots, key=lambda dot: dot.ringed):
+        parts += _drawn(dot, frame, labelled)
+    return figure(title, description, parts, note=note)
+
+
+def _drawn(dot: Dot, frame: Frame, labelled: bool) -> list[Markup]:
+    x, y = frame.place(dot.x, dot.y)
+    kind = "beaten" if dot.beaten else f"fill-{dot.color % SERIES}"
+    parts = [element("circle", {"class": kind, "cx": x, "cy": y, "r": 4.5}, element("title", {}, dot.told))]
+    if dot.ringed:
+        parts.append(element("circle", {"class": "ring", "cx": x, "cy": y, "r": 8}))
+    if dot.label and (labelled or dot.ringed):
+        right = x > WIDTH * 0.65
+        at = {"x": x + (-11 if right else 11), "y": max(y + 4, TOP + 4.0), "text-anchor": "end" if right else "start"}
+        parts.append(element("text", at | ({"class": "strong"} if dot.ringed else {}), dot.label))
+    return parts
+
+
+def _wider(values: Sequence[float]) -> tuple[float, float]:
+    low, high = range_of(values)
+    margin = MARGIN * (high - low)
+    return low - margin, high + margin
