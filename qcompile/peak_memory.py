@@ -46,7 +46,6 @@ def _peak_bytes() -> int:
 def _main(path: str, inputs: str, threads: str, *names: str) -> None:
     with np.load(inputs, allow_pickle=False) as arrays:
         feeds = {name: arrays[f"arr_{number}"] for number, name in enumerate(names)}  # as savez names them
-    runtime.runtime_info()  # what the libraries cost by themselves is not the model's
     before = _peak_bytes()
     runtime.session(path, threads=int(threads)).run(None, feeds)
     print(_peak_bytes() - before)

@@ -70,7 +70,7 @@ ALLOWED = {
     "datasets": {"cifar", "errors", "idx", "image_decoding", "image_files", "image_folders"},
     "models": {"errors"},
     "frontend": BASE
-    | {"__init__", "bit_plan", "codebooks", "datasets", "image_decoding", "image_files", "models", "search"},
+    | {"__init__", "bit_plan", "codebooks", "datasets", "drawing", "image_decoding", "image_files", "models", "search"},
     "passes": BASE
     | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "model_checker", "places"}
     | {"row_ops"},
@@ -113,8 +113,19 @@ ALLOWED = {
     "stored_operands": {"packed_model"},
     "tensor_shapes": set(),
     "peak_memory": {"__init__", "errors", "runtime"},
+    "drawing": {"text"},
     "report": {
-        *("benchmark", "bit_plan", "debugging", "decode_ops", "errors", "gather_ops", "json_text", "layer_times"),
+        *(
+            "benchmark",
+            "bit_plan",
+            "debugging",
+            "decode_ops",
+            "drawing",
+            "errors",
+            "gather_ops",
+            "json_text",
+            "layer_times",
+        ),
         *("loading", "packed_model", "peak_memory", "places", "random_inputs", "runtime", "search"),
         *("stored_operands", "tensor_shapes", "text", "weight_error"),
     },

@@ -19,30 +19,36 @@ def draw_bars(
     note: str = "",
     unit: str = "",
     up_to: float = 0.0,
+    behind: tuple[str, Sequence[float]] | None = None,
 ) -> Markup:
     """Bars from zero: of each of ``series`` a bar at each of ``labels``, which are numbered from 1 on below.
 
     Each bar says its label, value and ``unit`` when pointed at; None has no bar. The axis reaches ``up_to`` at least.
+    ``behind`` is a series that stands faintly behind the others.
     """
     values = [value for own in series.values() for value in own if value is not None]
-    frame = Frame((0.5, len(labels) + 0.5), range_of([*values, up_to], zero=True))
+    back = [] if behind is None else list(behind[1])
+    frame = Frame((0.5, len(labels) + 0.5), range_of([*values, *back, up_to], zero=True))
     parts = frame.axes(x_label, _places(len(labels)))
+    for place, (label, before) in enumerate(zip(labels, back, strict=False), 1):
+        told = f"{label}: {behind[0] if behind else ''} {before:,.6g}{unit}"
+        parts.append(_bar(frame, place, before, (0, 1), told, "soft"))
     for number, (name, own) in enumerate(series.items()):
         kind = f"{name} " if len(series) > 1 else ""
         for place, (label, value) in enumerate(zip(labels, own, strict=True)):
             if value is not None:
                 told = f"{label}: {kind}{value:,.6g}{unit}"
-                parts.append(_bar(frame, place + 1, value, (number, len(series)), told))
+                parts.append(_bar(frame, place + 1, value, (number, len(series)), told, f"fill-{number % SERIES}"))
     return with_legend(figure(title, description, parts, note=note), list(series))
 
 
-def _bar(frame: Frame, place: int, value: float, part: tuple[int, int], told: str) -> Markup:
+def _bar(frame: Frame, place: int, value: float, part: tuple[int, int], told: str, color: str) -> Markup:
     """The bar of series ``part[0]`` of ``part[1]`` at the label ``place``."""
     width = (WIDTH - LEFT - RIGHT) / (frame.x[1] - frame.x[0]) * (1 - GAP)
     x, y = frame.place(place, value)
     own = width / part[1]
     left, height = x - width / 2 + part[0] * own, frame.bottom - y
-    attributes = {"class": f"fill-{part[0] % SERIES}", "x": left, "y": y, "width": own, "height": max(height, 0.0)}
+    attributes = {"class": color, "x": left, "y": y, "width": own, "height": max(height, 0.0)}
     return element("rect", attributes, element("title", {}, told))
 
 

@@ -35,7 +35,7 @@ class Frame:
     def axes(self, x_label: str, x_ticks: Sequence[float] | None = None) -> list[Markup]:
         """Lines and numbers of both axes, and the name of the horizontal one."""
         across = round_numbers(*self.x) if x_ticks is None else x_ticks
-        up = round_numbers(*self.y, most=4)
+        up = round_powers(*self.y) if self.logarithmic else round_numbers(*self.y, most=4)
         parts = [part for value in up for part in self._across(value)]
         parts += [self._number(value) for value in across]
         parts.append(element("path", {"class": "axis", "d": f"M{LEFT} {self.bottom}H{WIDTH - RIGHT}"}))
@@ -78,6 +78,14 @@ def round_numbers(low: float, high: float, most: int = 6) -> list[float]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
+
+
+def round_powers(low: float, high: float) -> list[float]:
+    """The logarithms to base ten, from ``low`` to ``high``, of powers of ten; between few of these of 2 and 5 times."""
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    factors = (1,) if high - low > 2 else (1, 2, 5) if high - low > 0.6 else (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
+    found = [decade + math.log10(factor) for decade in decades for factor in factors]
+    return [value for value in found if low - 1e-9 <= value <= high + 1e-9]
 
 
 def range_of(values: Sequence[float], *, zero: bool = False) -> Range:

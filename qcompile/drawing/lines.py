@@ -19,20 +19,20 @@ def draw_lines(
     note: str = "",
     logarithmic: bool = False,
     dots: Mapping[float, str] | None = None,
-    legend: bool = True,
+    alike: bool = False,
 ) -> Markup:
-    """A drawing of ``lines``, points (x, y) by name: a ``legend`` names up to eight, each says its own when pointed at.
+    """A drawing of ``lines``, points (x, y) by name. A legend names up to eight, each says its own when pointed at.
 
     Points that are not finite are left out, and on a logarithmic drawing those not above zero. ``dots`` marks points,
-    up to 80 a line, and says what lies at each x.
+    up to 80 a line, and says what lies at each x. Lines that are ``alike`` have one colour and no legend.
     """
     drawable = {name: _drawable(points, logarithmic) for name, points in lines.items()}
     points = [point for each in drawable.values() for point in each]
     frame = Frame(range_of([x for x, _ in points]), range_of([y for _, y in points]), logarithmic)
     parts = frame.axes(x_label)
     for number, (name, each) in enumerate(drawable.items()):
-        parts += _line(name, each, frame, number % SERIES, dots or {})
-    names = list(lines) if legend else []
+        parts += _line(name, each, frame, 0 if alike else number % SERIES, dots or {})
+    names = [] if alike else list(lines)
     return with_legend(figure(title, description, parts, note=note), names)
 
 

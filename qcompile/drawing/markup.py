@@ -9,7 +9,7 @@ from html import escape
 from qcompile.text import printable
 
 LONGEST_NAME = 200
-VOID = frozenset(["br", "col", "input", "meta"])
+VOID = frozenset(["br", "col", "input", "meta", "wbr"])
 Attributes = Mapping[str, object]
 
 
@@ -49,7 +49,7 @@ def shown_name(name: str) -> str:
     if len(name) <= LONGEST_NAME:
         return name
     digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
-    return f"{name[: LONGEST_NAME - 12]}... ({digest})"
+    return f"{name[: LONGEST_NAME - 14]}... ({digest})"
 
 
 def document(title: str, style: str, body: Sequence[Child], script: str = "") -> str:

@@ -2,14 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from html import escape
 from operator import itemgetter
 from typing import Any
 
-from qcompile.frontend.chart import Chart, Points
+from qcompile.drawing import Markup, Points, document, draw_lines, drawing_style, element, shown_name
 
 _ENTRIES_DRAWN = 16  # of a codebook: more lines cannot be told apart
-_STYLE = "body{font-family:sans-serif;margin:1em}svg{margin:.5em;border:1px solid #ddd}p{color:#b00020}"
+_STYLE = """
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 77rem; margin: 0 auto; padding: 1rem 1.5rem;
+  background: var(--paper); color: var(--ink); }
+main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 2rem 2.5rem; }
+.advice { border-left: 3px solid var(--series-1); padding-left: 0.875rem; }
+"""
+_ENDS_TOLD = 8  # lines, in words
+_X_LABEL = "iteration"
 
 Record = Mapping[str, Any]
 
@@ -24,12 +30,12 @@ def draw_monitors(title: str, records: Sequence[Record], advice: Sequence[str] =
         *_overall(records),
         *(_codebook(name, records) for name in (records[-1].get("layers", ()) if records else ())),
     ]
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    body = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(text)}</p>" for text in advice)]
-    return "\n".join([head, *body, *(chart.as_svg() for chart in charts), "</html>\n"])
+    told = [element("p", {"class": "advice"}, text) for text in advice]
+    body = [element("h1", {}, shown_name(title)), *told, element("main", {}, *charts)]
+    return document(title, drawing_style() + _STYLE, body)
 
 
-def _overall(records: Sequence[Record]) -> list[Chart]:
+def _overall(records: Sequence[Record]) -> list[Markup]:
     losses = {
         "training loss": _points(records, lambda record: record["loss"]),
         "loss of the decoded weights": _points(
@@ -37,11 +43,18 @@ def _overall(records: Sequence[Record]) -> list[Chart]:
         ),
     }
     return [
-        Chart("Loss", losses, logarithmic=True),
-        Chart("Distance ||w - decode|| / ||w||", _by_layer(records, "distance"), logarithmic=True),
-        Chart("Share of indices changed", _by_layer(records, "changed")),
-        Chart("Penalty and learning rate", _settings(records), logarithmic=True),
+        _chart("Loss", losses, logarithmic=True),
+        _chart("Distance ||w - decode|| / ||w||", _by_layer(records, "distance"), logarithmic=True),
+        _chart("Share of indices changed", _by_layer(records, "changed")),
+        _chart("Penalty and learning rate", _settings(records), logarithmic=True),
     ]
+
+
+def _chart(title: str, lines: Mapping[str, Points], *, logarithmic: bool = False) -> Markup:
+    ends = [f"{shown_name(name)} {points[-1][1]:.4g}" for name, points in lines.items() if points]
+    described = f"At the last iteration: {', '.join(ends[:_ENDS_TOLD]) or 'nothing yet'}."
+    named = {shown_name(name): points for name, points in lines.items()}
+    return draw_lines(title, described, named, x_label=_X_LABEL, logarithmic=logarithmic)
 
 
 def _settings(records: Sequence[Record]) -> dict[str, Points]:
@@ -61,13 +74,13 @@ def _of_layer(records: Sequence[Record], name: str, figure: Callable[[Record], f
     return _points(records, lambda record: figure(record["layers"][name]))
 
 
-def _codebook(name: str, records: Sequence[Record]) -> Chart:
+def _codebook(name: str, records: Sequence[Record]) -> Markup:
     last = records[-1]["layers"][name]
     drawn = _spread(len(last["entries"]))
     kind = "codebook" if last["lowest"] is None else "mean of the codebooks"
     some = "" if len(drawn) == len(last["entries"]) else f", {len(drawn)} of {len(last['entries'])} entries"
     lines = {f"entry {entry}": _entry(records, name, entry) for entry in drawn}
-    return Chart(f"{name}: {kind}, {last['bits']} bits{some}", lines)
+    return _chart(f"{shown_name(name)}: {kind}, {last['bits']} bits{some}", lines)
 
 
 def _entry(records: Sequence[Record], name: str, entry: int) -> Points:

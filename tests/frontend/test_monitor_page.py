@@ -34,7 +34,7 @@ def make_records(count, names=("conv", "fc"), entries=2):
 
 def test_every_figure_has_its_chart():
     page = Page(draw_monitors("run", make_records(3)))
-    assert page.tags.count("svg") == 4 + 2
+    assert page.tags.count("figure") == 4 + 2
     for text in ("Loss", "Distance ||w - decode|| / ||w||", "Share of indices changed", "loss of the decoded weights"):
         assert text in page.texts
     assert "conv: codebook, 1 bits" in page.texts
@@ -65,11 +65,11 @@ def test_of_a_large_codebook_sixteen_entries_are_drawn():
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_run_that_has_just_begun(count):
-    assert Page(draw_monitors("run", make_records(count))).tags.count("svg") == (4 + 2 if count else 4)
+    assert Page(draw_monitors("run", make_records(count))).tags.count("figure") == (4 + 2 if count else 4)
 
 
 def test_lines_of_an_older_version_are_drawn_as_far_as_they_go():
     old = [{"stage": "learning", "iteration": k, "penalty": 0.1, "distance": 0.5, "loss": None} for k in range(2)]
     page = Page(draw_monitors("run", [*old, *make_records(3)[2:]]))
-    assert page.tags.count("svg") == 6
-    assert Page(draw_monitors("run", old)).tags.count("svg") == 4
+    assert page.tags.count("figure") == 6
+    assert Page(draw_monitors("run", old)).tags.count("figure") == 4

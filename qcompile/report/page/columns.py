@@ -8,14 +8,18 @@ from qcompile.report.page.words import NOTHING, decibel_text, percent_text, shap
 from qcompile.report.result import LayerReport
 
 BAR = 40  # units of a bar's drawing
+CHOICE, BYTES = "Chosen by", "Bytes"
+WEIGHT_SQNR, OUTPUT_SQNR = "Weight SQNR, dB", "Output SQNR, dB"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A layer and its place along the depth, from 1 on."""
+    """A layer, its place along the depth, from 1 on, and the largest shares of bytes and of time that a layer has."""
 
     place: int
     layer: LayerReport
+    largest_share: float
+    largest_time_share: float
 
     @property
     def anchor(self) -> str:
@@ -39,8 +43,10 @@ class Column:
 
 
 def columns_of(rows: Sequence[Row]) -> list[Column]:
-    """The columns of ``rows``: of what was measured only those that a layer has."""
-    return [column for column in _COLUMNS if any(column.value(row) is not None for row in rows)]
+    """The columns of ``rows``: of what was measured only those that a layer has, and no choice that all share."""
+    found = [column for column in _COLUMNS if any(column.value(row) is not None for row in rows)]
+    one_choice = len(rows) > 1 and len({row.layer.choice for row in rows}) == 1
+    return [column for column in found if column.name != CHOICE or not one_choice]
 
 
 def _name(row: Row) -> Sequence[Child]:
@@ -50,19 +56,37 @@ def _name(row: Row) -> Sequence[Child]:
 
 
 def _share(row: Row) -> Sequence[Child]:
-    return _with_bar(row.layer.share, 0)
+    return _with_bar(row.layer.share, row.largest_share, 0)
 
 
 def _time(row: Row) -> Sequence[Child]:
     if row.layer.time_us is None or row.layer.time_share is None:
         return [NOTHING]
-    return [element("span", {"title": time_text(row.layer.time_us)}, *_with_bar(row.layer.time_share, 1))]
+    return [
+        element(
+            "span", {"title": time_text(row.layer.time_us)}, *_with_bar(row.layer.time_share, row.largest_time_share, 1)
+        )
+    ]
 
 
-def _with_bar(share: float, color: int) -> list[Child]:
-    bar = element("rect", {"class": f"fill-{color}", "width": min(1.0, share) * BAR, "height": 6.0, "rx": 1})
-    drawn = element("svg", {"class": "bar", "viewBox": f"0 0 {BAR} 6", "aria-hidden": "true"}, bar)
+def _with_bar(share: float, largest: float, color: int) -> list[Child]:
+    width = BAR * share / largest if largest else 0.0
+    bar = element("rect", {"class": f"fill-{color}", "width": width, "height": 6.0, "rx": 1})
+    drawn = element(
+        "svg", {"class": "bar", "viewBox": f"0 0 {BAR} 6", "preserveAspectRatio": "none", "aria-hidden": "true"}, bar
+    )
     return [percent_text(share), drawn]
+
+
+def _kernel(row: Row) -> Sequence[Child]:
+    """Its name, which may go on in another line behind a "_"."""
+    parts = shown_name(row.layer.kernel or NOTHING).split("_")
+    return [part for word in parts[:-1] for part in (f"{word}_", element("wbr"))] + [parts[-1]]
+
+
+def _decibels(value: float | None) -> str:
+    """Without the unit, which the head has."""
+    return decibel_text(value).removesuffix(" dB")
 
 
 def _entries(row: Row) -> Sequence[Child]:
@@ -88,26 +112,26 @@ _COLUMNS = (
         lambda row: [f"{row.layer.corrections:,}"],
         lambda row: row.layer.corrections or None,
     ),
-    Column("Bytes", "In the file", lambda row: [f"{row.layer.total_bytes:,}"], lambda row: row.layer.total_bytes),
+    Column(BYTES, "In the file", lambda row: [f"{row.layer.total_bytes:,}"], lambda row: row.layer.total_bytes),
     Column("Share", "Of the bytes of all parameters", _share, lambda row: row.layer.share),
     Column(
-        "Weight SQNR",
+        WEIGHT_SQNR,
         "Signal over noise of the weights against the float model's",
-        lambda row: [decibel_text(row.layer.weight_sqnr_db)],
+        lambda row: [_decibels(row.layer.weight_sqnr_db)],
         lambda row: row.layer.weight_sqnr_db,
         worst="ascending",
     ),
     Column(
-        "Output SQNR",
+        OUTPUT_SQNR,
         "Of what the layer gives, alone on the float model's inputs to it",
-        lambda row: [decibel_text(row.layer.local_sqnr_db)],
+        lambda row: [_decibels(row.layer.local_sqnr_db)],
         lambda row: row.layer.local_sqnr_db,
         worst="ascending",
     ),
     Column(
-        "Cumulative",
+        "Cumulative, dB",
         "SQNR of what the layer gives with all errors before it",
-        lambda row: [decibel_text(row.layer.cumulative_sqnr_db)],
+        lambda row: [_decibels(row.layer.cumulative_sqnr_db)],
         lambda row: row.layer.cumulative_sqnr_db,
         worst="ascending",
     ),
@@ -121,13 +145,13 @@ _COLUMNS = (
     Column(
         "Kernel",
         "That this machine runs",
-        lambda row: [shown_name(row.layer.kernel or NOTHING)],
+        _kernel,
         lambda row: row.layer.kernel,
         is_text=True,
         worst="ascending",
     ),
     Column(
-        "Chosen by",
+        CHOICE,
         "Who chose the bits",
         lambda row: [shown_name(row.layer.choice or NOTHING)],
         lambda row: row.layer.choice,

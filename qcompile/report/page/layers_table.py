@@ -2,13 +2,15 @@
 
 from qcompile.drawing import Markup, element
 from qcompile.report.order import shown_order, worst_first
-from qcompile.report.page.columns import Column, Row, columns_of
+from qcompile.report.page.columns import BYTES, OUTPUT_SQNR, WEIGHT_SQNR, Column, Row, columns_of
 from qcompile.report.result import Report
 
 
 def rows_of(report: Report) -> list[Row]:
     """The layers of ``report`` in the order of the graph."""
-    return [Row(place, layer) for place, layer in enumerate(report.layers, 1)]
+    largest = max(layer.share for layer in report.layers)
+    longest = max(layer.time_share or 0.0 for layer in report.layers)
+    return [Row(place, layer, largest, longest) for place, layer in enumerate(report.layers, 1)]
 
 
 def layers_table(report: Report) -> Markup:
@@ -35,8 +37,8 @@ def layers_table(report: Report) -> Markup:
 
 def _sorted_by(report: Report) -> str:
     if any(layer.local_sqnr_db is not None for layer in report.layers):
-        return "Output SQNR"
-    return "Weight SQNR" if any(layer.weight_sqnr_db is not None for layer in report.layers) else "Bytes"
+        return OUTPUT_SQNR
+    return WEIGHT_SQNR if any(layer.weight_sqnr_db is not None for layer in report.layers) else BYTES
 
 
 def _filter(count: int) -> Markup:

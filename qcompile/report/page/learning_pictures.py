@@ -52,7 +52,7 @@ def _codebook(name: str, layer: LayerPath, iterations: Sequence[int]) -> Markup:
     }
     ends = layer.entries[-1] if layer.entries else ()
     described = f"{count} entries; at the end from {ends[0]:.4g} to {ends[-1]:.4g}." if ends else "No entries."
-    return draw_lines(shown_name(name), described, lines, x_label=ITERATION, legend=False)
+    return draw_lines(shown_name(name), described, lines, x_label=ITERATION, alike=True)
 
 
 def _points(iterations: Sequence[int], figures: Figures) -> Points:

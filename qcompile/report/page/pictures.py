@@ -49,12 +49,18 @@ def _sizes(report: Report) -> Markup:
         [layer.float_bytes for layer in report.layers],
         [layer.total_bytes for layer in report.layers],
     )
-    note = f"{bytes_text(sum(before))} as float, {bytes_text(sum(after))} packed"
+    note = f"{bytes_text(sum(after))} packed, behind them {bytes_text(sum(before))} as float"
     largest = max(report.layers, key=lambda layer: layer.total_bytes)
     described = f"{note}. The largest packed layer is {shown_name(largest.name)} with {largest.total_bytes:,} bytes."
-    series = {"packed": after, "as float": before}
     return draw_bars(
-        "Bytes before and after", described, names_of(report.layers), series, x_label=DEPTH, note=note, unit=" bytes"
+        "Bytes before and after",
+        described,
+        names_of(report.layers),
+        {"packed": after},
+        x_label=DEPTH,
+        note=note,
+        unit=" bytes",
+        behind=("as float", before),
     )
 
 

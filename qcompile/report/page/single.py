@@ -39,7 +39,9 @@ def report_page(report: Report) -> str:
 
 def _about(report: Report) -> str:
     plan = report.plan or {}
-    known = [plan[key] for key in ("network", "data", "method") if isinstance(plan.get(key), str)]
+    known = [plan[key] for key in ("network", "data") if isinstance(plan.get(key), str)]
+    choices = {layer.choice for layer in report.layers}
+    known += [choice for choice in choices if choice is not None and len(choices) == 1]
     words = [f"{len(report.layers)} packed layers, {report.weights:,} weights", *map(shown_name, known)]
     return ", ".join(words)
 

@@ -34,7 +34,8 @@ def key_figures_list(report: Report) -> Markup:
         )
         for each in key_figures(report)
     ]
-    return element("dl", {"class": "figures"}, *items)
+    across = next((count for count in (4, 3, 5) if len(items) % count == 0), 4)
+    return element("dl", {"class": f"figures across-{across}"}, *items)
 
 
 def _sizes(report: Report) -> list[KeyFigure]:
