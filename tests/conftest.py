@@ -130,6 +130,10 @@ def packed_path(packed_model, tmp_path):
 
 @pytest.fixture
 def float_path(packed_model, tmp_path):
+    return write_float(packed_model, tmp_path / "float.onnx")
+
+
+def write_float(packed_model, path):
     """A float model of the same network: weights a little beside the codebooks, the scale folded into the weight."""
     arrays = packed_model.arrays
     noise = np.random.default_rng(1)
@@ -152,6 +156,5 @@ def float_path(packed_model, tmp_path):
         [helper.make_tensor_value_info("output", 1, ["batch", 5])],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
-    path = tmp_path / "float.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
     return path

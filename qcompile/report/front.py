@@ -70,13 +70,10 @@ def read_plans(path: str | pathlib.Path) -> list[ReadPlan]:
 
 
 def chosen_plan(plans: Sequence[ReadPlan], layers: Sequence[PackedLayer]) -> ReadPlan | None:
-    """The plan whose bits are those of ``layers``, by name; None if there is none."""
-    bits = {layer.name: layer.bits for layer in layers}
-    for plan in plans:
-        shared = plan.bits.keys() & bits.keys()
-        if shared and all(plan.bits[name].weight == bits[name] for name in shared):
-            return plan
-    return None
+    """The plan all of whose layers are among ``layers``, by name, and have its bits; None if there is none."""
+    found = {layer.name: layer.bits for layer in layers}
+    same = (plan for plan in plans if all(found.get(name) == bits.weight for name, bits in plan.bits.items()))
+    return next(same, None)
 
 
 def make_front(plans: Sequence[ReadPlan], chosen: ReadPlan | None) -> Front:

@@ -38,7 +38,7 @@ def _totals(reports: Reports, names: Sequence[str]) -> Markup:
     figures = [{figure.name: figure.value for figure in key_figures(report)} for report in reports]
     kinds = list(dict.fromkeys(kind for own in figures for kind in own))
     rows = [[kind, *(own.get(kind, NOTHING) for own in figures)] for kind in kinds]
-    return element("section", {}, element("h2", {}, "In all"), plain_table("Totals by file", ["", *names], rows))
+    return element("section", {}, element("h2", {}, "In all"), plain_table("Totals by file", ["Figure", *names], rows))
 
 
 def _pictures(reports: Reports, names: Sequence[str]) -> Markup:
