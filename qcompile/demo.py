@@ -76,8 +76,10 @@ def _show(
     yield "\n".join(check.as_text() for check in checks)
     results.append(DemoResult(name, packed, all(check.passed for check in checks)))
     yield f"\n== {name}: what each layer costs =="
-    report = report_file(packed, against=reference, kernels_of=kernels_of)
+    inputs = {load_model(packed).graph.input[0].name: dataset.test_images}
+    report = report_file(packed, against=reference, kernels_of=kernels_of, inputs=inputs, run=folder / name)
     (folder / f"{name}.report.json").write_text(report.as_json() + "\n")
+    (folder / f"{name}.report.html").write_text(report.as_html())
     yield report.as_text()
     yield f"test error {error_percent(packed, dataset):.2f} % (float {error_percent(reference, dataset):.2f} %)"
     yield f"\n== {name}: time of one image =="
@@ -121,6 +123,6 @@ def _closing(folder: pathlib.Path, results: list[DemoResult]) -> str:
     files = ", ".join(result.packed.name for result in results)
     verdict = "everything agrees" if all(result.agree for result in results) else "SOMETHING DISAGREES"
     return (
-        f"\n{verdict}. In {folder}: {files}, the reports of the learned ones (.report.json) and run folders.\n"
+        f"\n{verdict}. In {folder}: {files}, reports of the learned ones (.report.html, .report.json) and run folders.\n"
         f"Next: qcompile report {results[0].packed}    qcompile verify {results[0].packed}    qcompile doctor"
     )

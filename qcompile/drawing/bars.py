@@ -6,6 +6,7 @@ from qcompile.drawing.frame import LEFT, RIGHT, SERIES, WIDTH, Frame, figure, ra
 from qcompile.drawing.markup import Markup, element
 
 GAP = 0.22  # of a group's width
+WIDEST = 44.0
 MOST_TICKS = 10
 
 
@@ -44,7 +45,7 @@ def draw_bars(
 
 def _bar(frame: Frame, place: int, value: float, part: tuple[int, int], told: str, color: str) -> Markup:
     """The bar of series ``part[0]`` of ``part[1]`` at the label ``place``."""
-    width = (WIDTH - LEFT - RIGHT) / (frame.x[1] - frame.x[0]) * (1 - GAP)
+    width = min(WIDEST, (WIDTH - LEFT - RIGHT) / (frame.x[1] - frame.x[0]) * (1 - GAP))
     x, y = frame.place(place, value)
     own = width / part[1]
     left, height = x - width / 2 + part[0] * own, frame.bottom - y

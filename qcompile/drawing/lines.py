@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from qcompile.drawing.frame import SERIES, Frame, figure, range_of, with_legend
+from qcompile.drawing.frame import SERIES, Frame, figure, range_of, round_numbers, with_legend
 from qcompile.drawing.markup import Markup, element
 
+EXACT = 1e-6  # a tick is a few roundings beside its number
 MOST_DOTS = 80  # of a line: more run into each other
 Points = Sequence[tuple[float, float]]
 
@@ -29,7 +30,7 @@ def draw_lines(
     drawable = {name: _drawable(points, logarithmic) for name, points in lines.items()}
     points = [point for each in drawable.values() for point in each]
     frame = Frame(range_of([x for x, _ in points]), range_of([y for _, y in points]), logarithmic)
-    parts = frame.axes(x_label)
+    parts = frame.axes(x_label, _whole(frame) if all(x == int(x) for x, _ in points) else None)
     for number, (name, each) in enumerate(drawable.items()):
         parts += _line(name, each, frame, 0 if alike else number % SERIES, dots or {})
     names = [] if alike else list(lines)
@@ -40,6 +41,11 @@ def _drawable(points: Points, logarithmic: bool) -> list[tuple[float, float]]:
     """Finite points, on a logarithmic drawing as their logarithms to base ten."""
     finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     return [(x, math.log10(y)) for x, y in finite if y > 0] if logarithmic else finite
+
+
+def _whole(frame: Frame) -> list[float]:
+    """Ticks for places that are whole numbers."""
+    return [tick for tick in round_numbers(*frame.x) if abs(tick - round(tick)) < EXACT]
 
 
 def _line(name: str, points: Points, frame: Frame, color: int, dots: Mapping[float, str]) -> list[Markup]:

@@ -8,6 +8,7 @@ from qcompile.drawing.markup import Markup, element
 
 MARGIN = 0.06  # of the range, so that no point lies on an edge
 MOST_LABELS = 12
+LONGEST_LABEL = 28
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def _drawn(dot: Dot, frame: Frame, labelled: bool) -> list[Markup]:
     if dot.label and (labelled or dot.ringed):
         right = x > WIDTH * 0.65
         at = {"x": x + (-11 if right else 11), "y": max(y + 4, TOP + 4.0), "text-anchor": "end" if right else "start"}
-        parts.append(element("text", at | ({"class": "strong"} if dot.ringed else {}), dot.label))
+        label = dot.label if len(dot.label) <= LONGEST_LABEL else f"{dot.label[: LONGEST_LABEL - 3]}..."
+        parts.append(element("text", at | ({"class": "strong"} if dot.ringed else {}), label))
     return parts
 
 

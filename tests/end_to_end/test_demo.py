@@ -30,6 +30,7 @@ def test_everything_agrees_and_the_files_are_there(demo):
         report = json.loads((folder / f"{name}.report.json").read_text())
         assert report["file_bytes"] == (folder / f"{name}.onnx").stat().st_size
         assert {layer["name"] for layer in report["layers"]} == {"conv1", "conv2", "fc1", "fc2"}
+        assert "Error along the depth" in (folder / f"{name}.report.html").read_text()
         plan = json.loads((folder / name / "plan.json").read_text())
         assert plan["test_error_percent"]["learned"] <= plan["test_error_percent"]["reference"] + 1.5
     bits = [

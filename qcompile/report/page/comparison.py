@@ -1,11 +1,12 @@
 """The page of several packed files side by side; layers are matched by name."""
 
-from collections.abc import Callable, Sequence
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
 
 from qcompile.drawing import Dot, Markup, draw_bars, draw_scatter, element, shown_name
 from qcompile.report.page.parts import footer, plain_table, whole_page
 from qcompile.report.page.totals import key_figures
-from qcompile.report.page.words import NOTHING, bytes_text, decibel_text, file_name, time_text
+from qcompile.report.page.words import NOTHING, bytes_text, decibel_text, time_text
 from qcompile.report.result import LayerReport, Report
 
 Reports = Sequence[Report]
@@ -23,10 +24,15 @@ def comparison_page(reports: Reports) -> str:
 
 
 def short_names(reports: Reports) -> list[str]:
-    """The files' names, or as much of their paths as tells them apart."""
-    names = [file_name(report.path) for report in reports]
-    chosen = names if len(set(names)) == len(names) else [report.path for report in reports]
-    return [shown_name(name) for name in chosen]
+    """The files' names, or where these are equal as many of the folders before them as tell them apart."""
+    parts = [pathlib.PurePath(report.path).parts for report in reports]
+    if len(set(parts)) > 1 and len({own[-1] for own in parts}) == 1:
+        parts = [own[:-1] for own in parts]
+    for count in range(1, max(map(len, parts)) + 1):
+        names = [str(pathlib.PurePath(*own[-count:])) for own in parts]
+        if len(set(names)) == len(names):
+            break
+    return [shown_name(name) for name in names]
 
 
 def layer_names(reports: Reports) -> list[str]:
@@ -42,12 +48,12 @@ def _totals(reports: Reports, names: Sequence[str]) -> Markup:
 
 
 def _pictures(reports: Reports, names: Sequence[str]) -> Markup:
-    drawn = [*_trade(reports, names), _bits(reports, names)]
+    drawn = [*_trades(reports, names), _bits(reports, names)]
     return element("section", {}, element("h2", {}, "Pictures"), element("div", {"class": "pictures"}, *drawn))
 
 
-def _trade(reports: Reports, names: Sequence[str]) -> list[Markup]:
-    """Latency against bytes, or accuracy or noise of the output where nothing was timed; nothing without any."""
+def _trades(reports: Reports, names: Sequence[str]) -> Iterator[Markup]:
+    """Latency, accuracy and noise of the outputs against bytes, as far as all files have them."""
     for title, figure, told in _TRADES:
         values = [figure(report) for report in reports]
         known = [value for value in values if value is not None]
@@ -58,8 +64,7 @@ def _trade(reports: Reports, names: Sequence[str]) -> list[Markup]:
                 for number, (report, name, value) in enumerate(rows)
             ]
             described = "; ".join(dot.told for dot in dots)
-            return [draw_scatter(title, described, dots, x_label="bytes of the file")]
-    return []
+            yield draw_scatter(title, described, dots, x_label="bytes of the file")
 
 
 def _latency_ms(report: Report) -> float | None:

@@ -15,10 +15,14 @@ def whole_page(title: str, body: Sequence[Child]) -> str:
     return document(title, style, body, _resource("page.js"))
 
 
-def plain_table(label: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table that nobody sorts; the first cell of a row is its head."""
-    top = element("tr", {}, *(element("th", {"scope": ACROSS, "class": _side(i)}, name) for i, name in enumerate(head)))
-    body = [element("tr", {}, *(_cell(place, text) for place, text in enumerate(row))) for row in rows]
+def plain_table(label: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> Markup:
+    """A table that nobody sorts; the first cell of a row is its head. The first ``texts`` columns are no numbers."""
+    top = element(
+        "tr",
+        {},
+        *(element("th", {"scope": ACROSS, "class": _side(place, texts)}, name) for place, name in enumerate(head)),
+    )
+    body = [element("tr", {}, *(_cell(place, text, texts) for place, text in enumerate(row))) for row in rows]
     table = element("table", {"class": "plain"}, element("thead", {}, top), element("tbody", {}, *body))
     scrolled = {"class": "scrolled", "tabindex": 0, "role": "region", "aria-label": label}
     return element("div", scrolled, table)
@@ -35,14 +39,14 @@ def footer(machine: Machine | None, versions: str) -> Markup:
     return element("footer", {}, " ".join([*lines, versions]))
 
 
-def _cell(place: int, text: str) -> Markup:
+def _cell(place: int, text: str, texts: int) -> Markup:
     if place:
-        return element("td", {"class": _side(place)}, text)
+        return element("td", {"class": _side(place, texts)}, text)
     return element("th", {"scope": DOWN, "class": "name"}, text)
 
 
-def _side(place: int) -> str:
-    return "number" if place else "text"
+def _side(place: int, texts: int) -> str:
+    return "text" if place < texts else "number"
 
 
 def _resource(name: str) -> str:

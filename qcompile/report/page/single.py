@@ -71,7 +71,7 @@ def _kept_float(report: Report) -> list[Markup]:
         for kept in report.kept_float
     ]
     title = element("h2", {}, "Left as floats")
-    return [title, plain_table("Weights left as floats", ["Read by", "Operator", "Shape", "Bytes"], rows)]
+    return [title, plain_table("Weights left as floats", ["Read by", "Operator", "Shape", "Bytes"], rows, texts=3)]
 
 
 def _versions(report: Report) -> str:
