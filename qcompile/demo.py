@@ -123,6 +123,6 @@ def _closing(folder: pathlib.Path, results: list[DemoResult]) -> str:
     files = ", ".join(result.packed.name for result in results)
     verdict = "everything agrees" if all(result.agree for result in results) else "SOMETHING DISAGREES"
     return (
-        f"\n{verdict}. In {folder}: {files}, reports of the learned ones (.report.html, .report.json) and run folders.\n"
+        f"\n{verdict}. In {folder}: {files}, reports of the learned ones (.report.html, .json) and run folders.\n"
         f"Next: qcompile report {results[0].packed}    qcompile verify {results[0].packed}    qcompile doctor"
     )
