@@ -177,6 +177,9 @@ _BODIES = {
 }
 
 
+OPERATORS_WITH_BODIES = frozenset(_BODIES)
+
+
 def function_bodies(operators: Collection[str], opset: int) -> list[onnx.FunctionProto]:
     """The bodies of ``operators`` of ours, and what these call, in standard operators of ``opset``, 18 or later."""
     called = {INTEGER_WEIGHT} if INTEGER_LAYERS.intersection(operators) else set()

@@ -111,7 +111,7 @@ ALLOWED = {
     "comparison": {"bounded"},
     "weight_error": {"errors", "loading", "packed_model"},
     "stored_operands": {"packed_model"},
-    "tensor_shapes": set(),
+    "tensor_shapes": {"functions", "integer_ops", "ops"},
     "peak_memory": {"__init__", "errors", "runtime"},
     "drawing": {"text"},
     "report": {
