@@ -33,7 +33,7 @@ SECONDS = 0.6  # that a file is timed for, and the float one, and its layers
 @click.option(
     "--plans",
     type=click.Path(exists=True, path_type=pathlib.Path),
-    help="The folder that search wrote, or a plan: shows the trade, and which plan PACKED follows.",
+    help="The folder that search wrote, or a plan: shows sensitivities, the trade, and which plan PACKED follows.",
 )
 @click.option(
     "--run",

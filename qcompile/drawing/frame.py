@@ -35,7 +35,7 @@ class Frame:
     def axes(self, x_label: str, x_ticks: Sequence[float] | None = None) -> list[Markup]:
         """Lines and numbers of both axes, and the name of the horizontal one."""
         across = round_numbers(*self.x) if x_ticks is None else x_ticks
-        up = round_powers(*self.y) if self.logarithmic else round_numbers(*self.y, most=4)
+        up = round_powers(*self.y) if self.logarithmic else round_numbers(*self.y, most=5)
         parts = [part for value in up for part in self._across(value)]
         parts += [self._number(value) for value in across]
         parts.append(element("path", {"class": "axis", "d": f"M{LEFT} {self.bottom}H{WIDTH - RIGHT}"}))
@@ -94,8 +94,10 @@ def range_of(values: Sequence[float], *, zero: bool = False) -> Range:
     if not finite:
         return 0.0, 1.0
     low, high = min(finite), max(finite)
-    apart = high - low > 1e-9 * max(abs(low), abs(high))
-    return (low, high) if apart else (low - (0.0 if zero else 0.5), high + (1.0 if zero else 0.5))
+    if high - low > 1e-9 * max(abs(low), abs(high)):
+        return low, high
+    margin = max(0.5, 0.1 * abs(high))
+    return low - (0.0 if zero else margin), high + margin
 
 
 def short_number(value: float) -> str:

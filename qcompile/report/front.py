@@ -76,15 +76,15 @@ def chosen_plan(plans: Sequence[ReadPlan], layers: Sequence[PackedLayer]) -> Rea
     return next(same, None)
 
 
-def make_front(plans: Sequence[ReadPlan], chosen: ReadPlan | None) -> Front:
-    """The trades of ``plans``, and of those that were tried on the way.
+def make_front(plans: Sequence[ReadPlan], chosen: ReadPlan | None) -> Front | None:
+    """The trades of ``plans``, and of those that were tried on the way; None where nothing was tried.
 
-    Figures of two kinds cannot be compared: losses are shown where there are any. Raises DataError if no plan has one.
+    Figures of two kinds cannot be compared: losses are shown where there are any.
     """
     losses = [(plan.name, *found, plan is chosen) for plan in plans if (found := _loss(plan))]
     rows = losses or [row for plan in plans for row in _tried(plan)]
     if not rows:
-        raise DataError(f"{plans[0].name}: no notes of loss and bytes; give plans as `qcompile search` wrote them")
+        return None
     rows.sort(key=lambda row: (row[1], row[2]))
     best = set(pareto_front([(size, figure) for _, size, figure, _ in rows]))
     points = tuple(PlanPoint(name, size, fig, at in best, own) for at, (name, size, fig, own) in enumerate(rows))

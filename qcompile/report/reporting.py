@@ -68,6 +68,6 @@ def report_file(
         float_file_bytes=float_bytes,
         file_ratio=None if float_bytes is None else float_bytes / counted.file_bytes,
         machine=describe_machine() if kernels_of is not None or seconds is not None else None,
-        front=make_front(read, known.chosen) if read else None,
+        front=make_front(read, known.chosen),
         learning=None if run is None else read_learning(run),
     )

@@ -79,7 +79,8 @@ class Report:
 
     ``bits_per_weight`` counts indices, codebooks and corrections as they are stored, ``average_bits`` indices alone.
     ``multiply_adds`` and ``bit_operations`` are those of one sample in the layers; None where one layer's are unknown.
-    ``outputs_sqnr_db`` are the outputs' SQNRs by name; empty where they were not measured.
+    ``outputs_sqnr_db`` are the outputs' SQNRs by name; empty where they were not measured. ``front`` is None where no
+    plans were given or none has a figure, ``learning`` where no run was.
     """
 
     path: str

@@ -45,10 +45,11 @@ def test_plans_that_were_tried_are_shown_where_there_are_no_losses(packed_path, 
     "notes",
     [{}, {"loss": "x", "costs": {"packed_bytes": 1}}, {"loss": 1.0, "costs": 3}, {"tried": 3}, {"tried": [{}, 7]}],
 )
-def test_plans_without_figures_are_an_error(packed_path, tmp_path, notes):
+def test_a_plan_without_figures_is_no_front_but_still_a_choice(packed_path, tmp_path, notes):
     (tmp_path / "plan.json").write_text(write_plan({"conv": LayerBits(3, 8)}, notes))
-    with pytest.raises(DataError, match=r"plan\.json: no notes of loss and bytes"):
-        report_file(packed_path, plans=tmp_path / "plan.json")
+    report = report_file(packed_path, plans=tmp_path / "plan.json")
+    assert report.front is None
+    assert [layer.choice for layer in report.layers] == ["plan plan.json", None]
 
 
 def test_a_folder_without_plans_is_an_error(packed_path, tmp_path):

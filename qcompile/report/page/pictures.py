@@ -8,7 +8,7 @@ from qcompile.report.page.words import bytes_text, decibel_text, percent_text
 from qcompile.report.result import LayerReport, Report
 
 DEPTH = "layer, by its place along the depth"
-MOST_BITS = 8
+FEW_BITS, MOST_BITS = 4, 8
 
 
 def pictures(report: Report) -> Markup:
@@ -40,7 +40,7 @@ def _bits(report: Report) -> Markup:
         x_label=DEPTH,
         note=said,
         unit=" bits",
-        up_to=MOST_BITS if max(widths) > MOST_BITS / 2 else 0,
+        up_to=MOST_BITS if max(widths) > FEW_BITS else FEW_BITS,
     )
 
 
