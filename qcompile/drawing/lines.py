@@ -44,8 +44,10 @@ def _drawable(points: Points, logarithmic: bool) -> list[tuple[float, float]]:
 
 
 def _whole(frame: Frame) -> list[float]:
-    """Ticks for places that are whole numbers."""
-    return [tick for tick in round_numbers(*frame.x) if abs(tick - round(tick)) < EXACT]
+    """Ticks for places that are whole numbers; the first place has one where there is room."""
+    ticks = [tick for tick in round_numbers(*frame.x) if abs(tick - round(tick)) < EXACT]
+    room = (frame.x[1] - frame.x[0]) / 10
+    return [frame.x[0], *ticks] if ticks and ticks[0] - frame.x[0] > room else ticks
 
 
 def _line(name: str, points: Points, frame: Frame, color: int, dots: Mapping[float, str]) -> list[Markup]:

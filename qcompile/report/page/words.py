@@ -23,7 +23,7 @@ def count_text(count: float) -> str:
 
 def time_text(microseconds: float) -> str:
     """Microseconds, from a thousand on milliseconds."""
-    return f"{microseconds / 1e3:.3g} ms" if microseconds >= 1e3 else f"{microseconds:.3g} us"
+    return f"{microseconds / 1e3:.3g} ms" if microseconds >= 1e3 else f"{microseconds:.3g} \u00b5s"
 
 
 def decibel_text(value: float | None) -> str:
