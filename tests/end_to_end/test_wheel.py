@@ -11,6 +11,9 @@ def test_wheel_holds_one_package_with_passes_models_recipes_and_the_library(whee
         "cli/__init__.py",
         "py.typed",
         "report/schema.json",
+        "report/page/page.css",
+        "report/page/page.js",
+        "drawing/drawing.css",
         "_lib/libqcompile_ops.so",
     ):
         assert names.count(f"qcompile/{wanted}") == 1, wanted

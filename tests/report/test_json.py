@@ -9,9 +9,10 @@ import onnx
 import pytest
 
 from qcompile.kernel_choice import kernels_of
-from qcompile.report import SCHEMA_VERSION, report_file
+from qcompile.report import SCHEMA_VERSION, Reports, report_file
 from tests.networks import NETWORKS
 from tests.report.derive import derive, every_tensor, multiply_adds, sqnr_db
+from tests.report.pages import full_report
 from tests.test_compile_integers import compiled
 
 SCHEMA = json.loads((importlib.resources.files("qcompile.report") / "schema.json").read_text())
@@ -41,6 +42,12 @@ def test_the_schema_is_one_and_says_its_version():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$id"] == f"urn:qcompile:report:{SCHEMA_VERSION}"
     assert SCHEMA["$defs"]["report"]["properties"]["schema_version"] == {"const": SCHEMA_VERSION}
+
+
+def test_a_report_of_everything_and_several_of_them_keep_the_schema(packed_model, float_path, tmp_path):
+    full = full_report(packed_model, float_path, tmp_path)
+    assert None not in data_of(full).values()
+    assert len(data_of(Reports((full, full)))["reports"]) == 2
 
 
 @pytest.mark.parametrize("change", [{"layers": []}, {"weights": -1}, {"schema_version": 2}, {"more": 1}])

@@ -52,6 +52,12 @@ def _note(layer: LayerReport) -> str:
     return f"{stems}; area: float weights" if layer.values.counts else stems
 
 
+def _corrections(layer: LayerReport) -> list[tuple[str, str]]:
+    if not layer.corrections:
+        return []
+    return [("of corrections", f"{layer.correction_bytes:,} for {layer.corrections:,} weights")]
+
+
 def _numbers(layer: LayerReport) -> Markup:
     pairs = [
         ("Operator", f"{layer.op} {shape_text(layer.weight_shape)}"),
@@ -60,7 +66,7 @@ def _numbers(layer: LayerReport) -> Markup:
         ("of codebooks", f"{layer.codebook_bytes:,}"),
         ("of scales", f"{layer.scale_bytes:,}"),
         ("of biases", f"{layer.bias_bytes:,}"),
-        ("of corrections", f"{layer.correction_bytes:,} for {layer.corrections:,} weights"),
+        *_corrections(layer),
         ("Multiply-adds", NOTHING if layer.multiply_adds is None else f"{layer.multiply_adds:,}"),
         ("Bit operations", NOTHING if layer.bit_operations is None else count_text(layer.bit_operations)),
         ("Kernel", shown_name(layer.kernel or NOTHING)),
