@@ -86,7 +86,7 @@ ALLOWED = {
     | {"loading", "passes", "places", "rounding", "trial"},
     "allocation": {
         *("bit_plan", "calibration", "codebooks", "compiler", "errors", "inference", "integer_compiling", "integers"),
-        *("loading", "packed_model", "passes", "rounding", "runtime", "search"),
+        *("latency_table", "loading", "packed_model", "passes", "rounding", "runtime", "search"),
     },
     "trial": {"errors", "inference", "normalizing", "ops", "random_inputs", "runtime"},
     "runtime": {"__init__", "errors"},

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -13,6 +13,7 @@ from qcompile.allocation.layers import layer_costs
 from qcompile.allocation.result import AllocationResult, PlanTrial
 from qcompile.allocation.samples import Batch, count, first_samples, hold_out
 from qcompile.allocation.sensitivity import Measuring, Sensitivity, measure_sensitivities
+from qcompile.allocation.timing import measure_latencies
 from qcompile.allocation.trying_plans import try_plan
 from qcompile.bit_plan import BitPlan
 from qcompile.calibration import read_all
@@ -23,7 +24,7 @@ from qcompile.loading import deserialize, fixed_batch, load_model
 from qcompile.passes._layer_names import check_names
 from qcompile.rounding import Rounding, SecondOrder
 from qcompile.rounding.candidates import find_candidates
-from qcompile.search import LatencyTable, SearchSpace
+from qcompile.search import Budget, LatencyTable, SearchSpace
 
 WIDTHS = (2, 3, 4, 5, 6, 8)
 Tell = Callable[[str], None]
@@ -35,7 +36,7 @@ class Choice:
 
     Each layer has one of ``widths`` bits, those in ``fixed`` the ones there. ``held_out`` is the share of the samples,
     0 to 1, that only judges; sensitivities are measured on ``samples`` of the others at most. ``latencies`` are for a
-    limit of time.
+    limit of time: where it is None the layers are timed on this machine.
     """
 
     widths: tuple[int, ...] = WIDTHS
@@ -67,7 +68,8 @@ def allocate_bits(
     seen, held_out = hold_out(read_all(integers.reader), choice.held_out, whole=whole)
     model = deserialize(proto)
     find_weights(model)
-    space = search_space(model, choice, integers, first_samples(seen, 1, whole=whole)[0])
+    one = first_samples(seen, 1, whole=whole)[0]
+    space = search_space(model, _with_latencies(source, choice, integers, target, one, tell), integers, one)
     few = first_samples(seen, choice.samples, whole=whole)
     sensitivities = _sensitivities(model, space, integers.rounding, seen, few, tell)
     plan, trials = _choose(source, integers, target, space, sensitivities, seen, held_out, tell)
@@ -76,14 +78,15 @@ def allocate_bits(
     )
 
 
-def layer_names_of(source: str | pathlib.Path) -> list[str]:
-    """The names of the layers with a float weight in the file ``source``, in the order of the graph.
-
-    Raises ModelError if it is no ONNX model that can become integers.
-    """
-    model = deserialize(load_model(source))
-    find_weights(model)
-    return [each.name for each in find_candidates(model)]
+def _with_latencies(
+    source: pathlib.Path, choice: Choice, integers: Integers, target: Target, batch: Batch, tell: Tell
+) -> Choice:
+    """``choice`` with the times of layers, measured where ``target`` limits time and none are given."""
+    limits_time = isinstance(target, Budget) and target.latency_ms is not None
+    if not limits_time or choice.latencies is not None or not isinstance(integers.activation_bits, int):
+        return choice
+    widths = sorted({*choice.widths, *(choice.fixed or {}).values()})
+    return replace(choice, latencies=measure_latencies(source, batch, widths, integers.activation_bits, tell=tell))
 
 
 def search_space(model: ir.Model, choice: Choice, integers: Integers, batch: Batch) -> SearchSpace:

@@ -1,5 +1,6 @@
 """What the layers of a float network cost in a packed file of integers, at each of their widths."""
 
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
@@ -7,11 +8,23 @@ import onnx_ir as ir
 from qcompile.allocation.samples import Batch
 from qcompile.bit_plan import MOST_BITS
 from qcompile.calibration.collecting import observer
+from qcompile.integer_compiling import find_weights
+from qcompile.loading import deserialize, load_model
 from qcompile.passes._write_lookup import weight_rows
 from qcompile.rounding.candidates import Candidate, find_candidates
 from qcompile.search import LayerCost
 
 ONE_BIT = {1: 2}  # bytes of codebooks by bits: -1 and 1 are no range of whole numbers of one bit
+
+
+def layer_names_of(source: str | pathlib.Path) -> list[str]:
+    """The names of the layers with a float weight in the file ``source``, in the order of the graph.
+
+    Raises ModelError if it is no ONNX model that can become integers.
+    """
+    model = deserialize(load_model(source))
+    find_weights(model)
+    return [each.name for each in find_candidates(model)]
 
 
 def layer_costs(

@@ -65,9 +65,11 @@ class AllocationResult:
 
     def as_text(self) -> str:
         """What was chosen, in a line; with a drop what the choice rests on, in another."""
+        time_ms = self.costs.latency_ms
         lines = [
             f"plan for {self.target.as_text()}: {self.costs.average_bits:.2f} bits a weight, "
             f"{self.costs.packed_bytes:,} bytes of packed layers"
+            + ("" if time_ms is None else f", {time_ms:.3g} ms by the times of its layers")
         ]
         if isinstance(self.target, Drop):
             samples = count(self.held_out)

@@ -166,7 +166,12 @@ def plan_options() -> Decorator:
             help="With --budget: where to write the plan, which may be edited. Beside the output if not given: "
             "OUTPUT.plan.json.",
         ),
-        click.option("--latencies", type=EXISTING, help="With --budget latency=: measured times of each layer."),
+        click.option(
+            "--latencies",
+            type=EXISTING,
+            help="With --budget latency=: times of each layer on the machine that "
+            "matters (bench --table). Measured here if not given.",
+        ),
         click.option(
             "--data-dir", type=FOLDER, help="With --plan of a one-shot run: where the data sets lie, as for learn."
         ),
