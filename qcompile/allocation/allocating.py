@@ -19,6 +19,7 @@ from qcompile.calibration import read_all
 from qcompile.errors import ModelError, QCompileError
 from qcompile.integer_compiling import find_weights
 from qcompile.integers import Integers
+from qcompile.layer_choice import LayerChoice
 from qcompile.loading import deserialize, fixed_batch, load_model
 from qcompile.passes._layer_names import check_names
 from qcompile.rounding import Rounding, SecondOrder
@@ -35,7 +36,7 @@ class Choice:
 
     Each layer has one of ``widths`` bits, those in ``fixed`` the ones there. ``held_out`` is the share of the samples,
     0 to 1, that only judges; sensitivities are measured on ``samples`` of the others at most. ``latencies`` are for a
-    limit of time.
+    limit of time. What ``layers`` leaves float is no layer of the plan.
     """
 
     widths: tuple[int, ...] = WIDTHS
@@ -43,6 +44,7 @@ class Choice:
     held_out: float = 0.2
     samples: int = 64
     latencies: LatencyTable | None = None
+    layers: LayerChoice | None = None
 
 
 def allocate_bits(
@@ -66,23 +68,24 @@ def allocate_bits(
     whole = fixed_batch(proto) is not None
     seen, held_out = hold_out(read_all(integers.reader), choice.held_out, whole=whole)
     model = deserialize(proto)
-    find_weights(model)
+    find_weights(model, choice.layers)
     space = search_space(model, choice, integers, first_samples(seen, 1, whole=whole)[0])
     few = first_samples(seen, choice.samples, whole=whole)
     sensitivities = _sensitivities(model, space, integers.rounding, seen, few, tell)
-    plan, trials = _choose(source, integers, target, space, sensitivities, seen, held_out, tell)
+    plan, trials = _choose(source, integers, target, space, choice.layers, sensitivities, seen, held_out, tell)
     return AllocationResult(
-        target, plan, space.costs(plan), tuple(sensitivities), space, seen, held_out, integers, trials
+        target, plan, space.costs(plan), tuple(sensitivities), space, seen, held_out, integers, trials, choice.layers
     )
 
 
-def layer_names_of(source: str | pathlib.Path) -> list[str]:
+def layer_names_of(source: str | pathlib.Path, layers: LayerChoice | None = None) -> list[str]:
     """The names of the layers with a float weight in the file ``source``, in the order of the graph.
 
-    Raises ModelError if it is no ONNX model that can become integers.
+    Without those that ``layers`` leaves float. Raises ModelError if it is no ONNX model that can become integers,
+    DataError if ``layers`` has a pattern that matches nothing.
     """
     model = deserialize(load_model(source))
-    find_weights(model)
+    find_weights(model, layers)
     return [each.name for each in find_candidates(model)]
 
 
@@ -122,6 +125,7 @@ def _choose(
     integers: Integers,
     target: Target,
     space: SearchSpace,
+    layers: LayerChoice | None,
     sensitivities: Sequence[Sensitivity],
     seen: tuple[Batch, ...],
     held_out: tuple[Batch, ...],
@@ -134,7 +138,7 @@ def _choose(
         raise QCompileError(f"{target.as_text()} compares predictions: the first output must be scores [n, classes]")
 
     def try_one(plan: BitPlan) -> PlanTrial:
-        trial = try_plan(source, integers, seen, model, plan)
+        trial = try_plan(source, integers, seen, model, plan, layers)
         tell(f"{trial.packed_bytes:,} bytes of packed layers: {trial.agreement.as_text()}")
         return trial
 

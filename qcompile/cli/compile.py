@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qcompile.cli.compile_bits import compile_for_budget, compile_run, with_bits
+from qcompile.cli.compile_bits import compile_for_budget, compile_run, layer_choice, with_bits
 from qcompile.cli.compile_options import (
     CompileOptions,
     calibration_options,
+    choice_options,
     form_options,
     plan_options,
     weight_options,
@@ -28,6 +29,7 @@ BATCH = 50
 @form_options()
 @weight_options()
 @calibration_options()
+@choice_options()
 @plan_options()
 @click.pass_context
 def compile_command(context: click.Context, /, **_: Any) -> None:
@@ -67,6 +69,7 @@ def _compile(options: CompileOptions) -> str:
         integers=integers,
         bfloat16=options.bfloat16,
         weights=_float_weights(options),
+        layers=layer_choice(options),
     ).as_text()
 
 
