@@ -34,6 +34,7 @@ from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.remove_nops import RemoveNops
 from qcompile.passes.rewrite_einsums import RewriteEinsums
+from qcompile.passes.rewrite_turned_keys import RewriteTurnedKeys
 from qcompile.passes.round_stored import OTHERS, STORED, RoundStored
 from qcompile.passes.round_tables import RoundTables
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
@@ -135,7 +136,9 @@ def pipeline(
 
 def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
     return (
-        # First: auto_pad needs the size of its input, folding the number of axes.
+        # First, by the exporter's shapes: inference gives sizes names of its own where it does not see through this.
+        RewriteTurnedKeys(),
+        # Before all else: auto_pad needs the size of its input, folding the number of axes.
         InferShapes(),
         # After types: it removes Casts to the type that a value has. A weight is looked for right behind a layer.
         RemoveNops(),

@@ -10,7 +10,7 @@ import torch
 
 from qcompile.errors import QCompileError
 from qcompile.frontend.export_graph import optimize_around, to_graph, write_model
-from qcompile.frontend.folded_names import name_computed_weights
+from qcompile.frontend.folded_names import name_computed_weights, name_layers
 
 Examples = tuple[Any, ...]
 TRAINING = {"aten.dropout.default": 2, "aten.batch_norm.default": 5}  # which argument says that it is in training
@@ -59,6 +59,7 @@ def export_program(program: torch.export.ExportedProgram, path: str | pathlib.Pa
 def _write(model: ir.Model, path: str | pathlib.Path) -> None:
     name_computed_weights(model.graph)
     optimize_around(model, ())
+    name_layers(model.graph)
     write_model(model, path, None)
 
 

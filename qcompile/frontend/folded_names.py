@@ -1,4 +1,4 @@
-"""Names for what an optimizer computes of parameters: a layer is called as its weight, also when that was turned.
+"""Names for layers and for what an optimizer computes of parameters: a layer is called as the module that it was.
 
 A Linear layer of more than two axes reads the transpose of its weight, a recurrent layer slices of several. Folded,
 these would be called val_0; the compiler then could not tell which module a layer is.
@@ -6,9 +6,11 @@ these would be called val_0; the compiler then could not tell which module a lay
 
 import onnx_ir as ir
 
+LAYERS = ("Conv", "Gather", "Gemm", "MatMul")
+
 
 def name_computed_weights(graph: ir.Graph) -> None:
-    """Names, in place, each value that is computed of stored values alone after the first parameter that it is of.
+    """Names, in place, each value that is computed of a parameter and of sizes alone after the first such parameter.
 
     A parameter is an initializer of two axes or more. What is made of "fc.weight" is called "fc.weight.folded", of
     "attention.in_proj_weight" "attention.in_proj.weight.folded", with a number behind it from the second on.
@@ -17,15 +19,25 @@ def name_computed_weights(graph: ir.Graph) -> None:
     fixed, counts = set(graph.initializers.values()), dict[str, int]()
     for node in graph:
         inputs = [value for value in node.inputs if value is not None]
-        if not all(value in fixed for value in inputs) or _has_graphs(node):
+        if _has_graphs(node) or not (node.op_type == "Shape" or all(value in fixed for value in inputs)):
             continue
         fixed |= set(node.outputs)
-        found = next((origins[value] for value in inputs if value in origins), None)
-        for value in node.outputs if found is not None else ():
-            assert found is not None
-            origins[value] = found
-            counts[found] = counts.get(found, 0) + 1
-            value.name = _folded_name(found, counts[found])
+        found = [origins[value] for value in inputs if value in origins and node.op_type != "Shape"]
+        for value in node.outputs if found else ():
+            origins[value] = found[0]
+            counts[found[0]] = counts.get(found[0], 0) + 1
+            value.name = _folded_name(found[0], counts[found[0]])
+
+
+def name_layers(graph: ir.Graph) -> None:
+    """Names, in place, each layer that reads a stored weight "fc.weight..." after its module, "fc": one node a name."""
+    taken = {node.name for node in graph}
+    for node in (node for node in graph if node.op_type in LAYERS):
+        stored = [str(value.name) for value in node.inputs if value is not None and value.is_initializer()]
+        names = [name.split(".weight")[0] for name in stored if ".weight" in name]
+        if names and names[0] not in taken:
+            node.name = names[0]
+            taken.add(names[0])
 
 
 def _has_graphs(node: ir.Node) -> bool:
