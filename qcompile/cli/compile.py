@@ -14,6 +14,7 @@ from qcompile.cli.compile_options import (
     plan_options,
     weight_options,
 )
+from qcompile.cli.compile_program import as_onnx
 from qcompile.cli.compile_refusals import refuse
 from qcompile.cli.options import read_inputs
 
@@ -33,7 +34,7 @@ BATCH = 50
 @plan_options()
 @click.pass_context
 def compile_command(context: click.Context, /, **_: Any) -> None:
-    """Packs EXPORTED, an ONNX model whose weights are codebook lookups or quantized, into one small file.
+    """Packs EXPORTED, an ONNX model or a program of torch.export.save, into one small file.
 
     A model that is quantized already, with pairs of QuantizeLinear and DequantizeLinear, becomes integers with the
     codes that it has: no option is needed. With --calibration or --dynamic any float model will do: activations become
@@ -41,10 +42,14 @@ def compile_command(context: click.Context, /, **_: Any) -> None:
     samples of --calibration, and written as a plan; --plan compiles by a plan, edited or not. With --bits alone
     weights become codebooks, activations stay floats. Where EXPORTED is the folder of a one-shot run its network is
     compiled at the bits of --plan. What each layer became, and why a layer was left alone, is printed.
+
+    Weights that are codebook lookups stay as they are learned. Of programs (.pt2) give only files that you trust:
+    what torch's loader is known to run as code is refused, but torch promises nothing.
     """
     options = CompileOptions.of(context)
     refuse(options)
-    click.echo(_compile(options))
+    with as_onnx(options) as found:
+        click.echo(_compile(found))
 
 
 def _compile(options: CompileOptions) -> str:
