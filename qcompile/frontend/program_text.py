@@ -17,6 +17,10 @@ OPERATOR = re.compile(
     r"|_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|pow|neg|eq|ne|lt|le|gt|ge|and_|or_)"
     r"|math\.(ceil|floor|trunc)"
 )
+TOLD = re.compile(  # operators that are told something in words; others that take words write files, or print
+    r"torch\.ops\.aten\.(einsum|gelu|gelu_|pad|meshgrid|div|div_|conv1d|conv2d|conv3d|scatter_reduce|searchsorted|bucketize)"
+    r"\.\w+"
+)
 WORD = re.compile(r"[\w.-]*", re.ASCII)  # names of values, parameters, modules, kinds of devices
 VERSION = re.compile(r"[\w.+<=-]*", re.ASCII)
 SIZE = re.compile(r"[\w(),= '-]*", re.ASCII)  # of an axis, as sympy writes it; of these words alone:
@@ -53,11 +57,21 @@ def _check(path: pathlib.Path, found: Any, key: str, level: int) -> None:
     elif isinstance(found, dict):
         if "metadata" in found:
             found["metadata"] = {}
+        if "target" in found:
+            _check_words(path, found)
         for name, each in found.items():
             _check_text(path, name, "name")
             if name in ("as_custom_obj", "as_operator") and each is not None:
                 raise DataError(f"{path}: its program has an object in it ({name}), wanted tensors and numbers alone")
             _check(path, each, name, level + 1)
+
+
+def _check_words(path: pathlib.Path, node: dict[str, Any]) -> None:
+    """Raises DataError where ``node`` is told something in words and is no operator that takes these."""
+    if re.search(r'"as_strings?": ["\[]', json.dumps(node.get("inputs"))) and not TOLD.fullmatch(str(node["target"])):
+        raise DataError(
+            f"{path}: its program tells {str(node['target'])[:80]!r} something in words, which is not taken"
+        )
 
 
 def _check_text(path: pathlib.Path, text: str, key: str) -> None:
@@ -69,7 +83,7 @@ def _check_text(path: pathlib.Path, text: str, key: str) -> None:
 
 
 def _fits(text: str, key: str) -> bool:
-    if key == "as_string":  # what an operator is told, such as the equation of einsum: never looked up or evaluated
+    if key == "as_string":  # such as the equation of einsum: never looked up or evaluated
         return True
     if key in ("in_spec", "out_spec"):
         return not text or _is_plain_tree(text)
