@@ -27,10 +27,19 @@ class RewriteTurnedKeys(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites all that are found."""
-        found = [node for node in model.graph if is_standard(node, "Transpose") and _turns_all(node)]
+        found = _found(model)
         for node in found:
             _rewrite(node)
         return ir.passes.PassResult(model, modified=bool(found))
+
+    def ensures(self, model: ir.Model) -> None:
+        """Raises PostconditionError if one could still be rewritten."""
+        for node in _found(model):
+            raise ir.passes.PostconditionError(f"{node.name}: was not rewritten")
+
+
+def _found(model: ir.Model) -> list[ir.Node]:
+    return [node for node in model.graph if is_standard(node, "Transpose") and _turns_all(node)]
 
 
 def _turns_all(turn: ir.Node) -> bool:

@@ -33,6 +33,7 @@ def test_three_operators_become_one_that_gives_the_same(axes):
     network, model = turned(axes)
     assert RewriteTurnedKeys()(model).modified
     assert [node.op_type for node in model.graph] == ["Transpose"]
+    assert not RewriteTurnedKeys()(model).modified
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto)
     feeds = network.samples(3)
