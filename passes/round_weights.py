@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from qcompile.codebooks import Lookup
+from qcompile.passes._chosen import stays_float
 from qcompile.passes._layer_names import layer_names, widths_of
 from qcompile.passes._match import constant, find_source, is_standard
 from qcompile.passes._write_lookup import weight_rows, write_lookup
@@ -27,7 +28,7 @@ class RoundWeights(ir.passes.InPlacePass):
     Requires: a model that the ONNX checker accepts.
     Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left that ``is_wanted``.
     Leaves alone: weights that are looked up, not constant, not float32, not finite or of more than four axes; a Gemm
-    with transA, which no pass fuses; subgraphs.
+    with transA, which no pass fuses; what is to stay float; subgraphs.
     Raises QCompileError if ``bits`` names another layer or lacks one.
     """
 
@@ -46,8 +47,10 @@ class RoundWeights(ir.passes.InPlacePass):
 
 
 def has_float_weight(node: ir.Node) -> bool:
-    """Whether ``node`` is a layer with a constant float32 weight."""
-    if not is_standard(node, "Conv", "Gemm", "MatMul") or find_source(node.inputs[1]) is not None:
+    """Whether ``node`` is a layer with a constant float32 weight that may be rounded."""
+    if not is_standard(node, "Conv", "Gemm", "MatMul") or stays_float(node):
+        return False
+    if find_source(node.inputs[1]) is not None:
         return False
     weight = constant(node.inputs[1])
     ranks = (3, 4) if node.op_type == "Conv" else (2,)

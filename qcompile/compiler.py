@@ -17,9 +17,11 @@ from qcompile.integer_compiling import compile_integers, compile_quantized, run_
 from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.integers import DynamicIntegers, Integers
+from qcompile.layer_choice import LayerChoice
 from qcompile.loading import check_supported, deserialize, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import dynamic_passes, pipeline
+from qcompile.passes._chosen import list_excluded
 from qcompile.passes._operands import coded_nodes, own_nodes
 from qcompile.passes.adopt_quantized_pairs import quantized_pairs
 from qcompile.passes.adopt_quantized_weights import list_left_quantized
@@ -32,7 +34,7 @@ from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer
 from qcompile.trial import try_packed
 
-__all__ = ["DynamicIntegers", "Integers", "compile_file", "compile_model"]
+__all__ = ["DynamicIntegers", "Integers", "LayerChoice", "compile_file", "compile_model"]
 
 VERSION_KEY = "qcompile.version"
 FORMAT_VERSION_KEY = "qcompile.format_version"
@@ -56,6 +58,7 @@ def compile_file(
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
     weights: CodebookWeights | GridWeights | None = None,
+    layers: LayerChoice | None = None,
 ) -> CompileResult:
     """Compiles the ONNX file ``source`` into the packed file ``target``, which appears whole or not at all.
 
@@ -66,14 +69,15 @@ def compile_file(
     float and is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations
     stay floats multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones,
     elsewhere. With ``weights`` float weights become lookups, as it says, and activations stay floats: no samples are
-    needed.
+    needed. What ``layers`` leaves out is not rounded, in each of these ways, and is told in the result.
 
     Before the file gets its name the packed model is loaded, with our library where it is found, and run on one of the
     sample inputs or on made up ones; the result tells where that could not be.
 
     Raises ModelError if ``source`` is no valid ONNX model, is compiled already, has no weight that can be packed, or
-    onnxruntime does not load it; QCompileError if ``target`` cannot be written, the sample inputs do not fit, or
-    ``bfloat16`` or ``weights`` are asked for with integers or a model that has pairs.
+    onnxruntime does not load it; QCompileError if ``target`` cannot be written, the sample inputs do not fit,
+    ``bfloat16`` or ``weights`` are asked for with integers or a model that has pairs, or ``layers`` match nothing or
+    choose where nothing is rounded.
     """
     source, first = pathlib.Path(source), None
     if isinstance(integers, Integers):
@@ -81,7 +85,7 @@ def compile_file(
         integers = replace(integers, reader=first)
     proto = load_model(source)
     try:
-        model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights)
+        model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights, layers)
         packed = ir.serde.serialize_model(model)
         data = packed.SerializeToString()
         trial = try_packed(data, packed, first.batch if first is not None else None, source)
@@ -91,10 +95,10 @@ def compile_file(
         write_atomically(target, data)
     except OSError as error:
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
-    layers = tuple(describe_layer(node) for node in _layers(model))
+    packed_layers = tuple(describe_layer(node) for node in _layers(model))
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
     source_bytes = source.stat().st_size
-    return CompileResult(layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
+    return CompileResult(packed_layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
 
 
 def compile_model(
@@ -104,16 +108,18 @@ def compile_model(
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
     weights: CodebookWeights | GridWeights | None = None,
+    layers: LayerChoice | None = None,
 ) -> Model:
     """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
 
     Raises ModelError if it is compiled already or has no weight that can be packed; QCompileError if ``bfloat16`` or
-    ``weights`` are asked for with integers or a model that has pairs.
+    ``weights`` are asked for with integers or a model that has pairs, or ``layers`` match nothing or choose where
+    nothing is rounded.
     """
     if isinstance(model, onnx.ModelProto):
         check_supported("model", model)
-        return ir.serde.serialize_model(_compile(deserialize(model), functions, integers, bfloat16, weights)[0])
-    return _compile(model.clone(), functions, integers, bfloat16, weights)[0]
+        return ir.serde.serialize_model(_compile(deserialize(model), functions, integers, bfloat16, weights, layers)[0])
+    return _compile(model.clone(), functions, integers, bfloat16, weights, layers)[0]
 
 
 def _compile(
@@ -122,12 +128,18 @@ def _compile(
     integers: Integers | DynamicIntegers | None,
     bfloat16: bool,
     weights: CodebookWeights | GridWeights | None,
+    layers: LayerChoice | None,
 ) -> tuple[ir.Model, _Done]:
     """Runs the passes over ``model``, in place; also says what was left alone, and why, and what was rounded."""
     for asked, name in ((bfloat16, "bfloat16 is"), (weights is not None, "weights are")):
         if asked and integers is not None:
             raise QCompileError(f"{name} for layers whose activations stay floats, not for integers: choose one")
     _check_not_compiled(model)
+    if layers is not None and integers is None and (weights is None or quantized_pairs(model)):
+        raise QCompileError(
+            "layers are chosen where float weights are rounded, and here none are: the model keeps the weights that it "
+            "has. Leave the choice out, or ask for bits or integers"
+        )
     before = _interface(model)
     model.metadata_props.pop(PLACES_KEY, None)  # whoever wrote it: only what this compilation notes is true
     shapes = [value.shape for value in model.graph.outputs]
@@ -137,11 +149,12 @@ def _compile(
         _refuse_for_quantized(bfloat16, weights)
         left_products = compile_quantized(model, functions)
     elif integers is None:
-        run_passes(model, pipeline(functions=functions, bfloat16=bfloat16, weights=weights))
+        run_passes(model, pipeline(functions=functions, bfloat16=bfloat16, weights=weights, layers=layers))
     elif isinstance(integers, DynamicIntegers):
-        run_passes(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
+        bits = integers.weight_bits, integers.activation_bits
+        run_passes(model, dynamic_passes(*bits, functions=functions, layers=layers))
     else:
-        left_products, rounded = compile_integers(model, functions, integers)
+        left_products, rounded = compile_integers(model, functions, integers, layers)
     if not _layers(model):
         raise ModelError(_nothing_found([*_left_alone(model, integers, weights), *left_products], integers, weights))
     for value, shape in zip(model.graph.outputs, shapes, strict=True):
@@ -182,7 +195,7 @@ def _left_alone(
     weights: CodebookWeights | GridWeights | None,
 ) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason; float weights count where they were asked for."""
-    left = list_left_alone(model) + list_left_quantized(model)
+    left = list_excluded(model) + list_left_alone(model) + list_left_quantized(model)
     if integers is None and weights is None:
         return left
     left += list_left_tables(model) + list_left_einsums(model)

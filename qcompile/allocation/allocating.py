@@ -20,6 +20,7 @@ from qcompile.calibration import read_all
 from qcompile.errors import ModelError, QCompileError
 from qcompile.integer_compiling import find_weights
 from qcompile.integers import Integers
+from qcompile.layer_choice import LayerChoice
 from qcompile.loading import deserialize, fixed_batch, load_model
 from qcompile.passes._layer_names import check_names
 from qcompile.rounding import Rounding, SecondOrder
@@ -36,7 +37,8 @@ class Choice:
 
     Each layer has one of ``widths`` bits, those in ``fixed`` the ones there. ``held_out`` is the share of the samples,
     0 to 1, that only judges; sensitivities are measured on ``samples`` of the others at most. ``latencies`` are for a
-    limit of time: where it is None the layers are timed on this machine.
+    limit of time: where it is None the layers are timed on this machine. What ``layers`` leaves float is no layer of
+    the plan.
     """
 
     widths: tuple[int, ...] = WIDTHS
@@ -44,6 +46,7 @@ class Choice:
     held_out: float = 0.2
     samples: int = 64
     latencies: LatencyTable | None = None
+    layers: LayerChoice | None = None
 
 
 def allocate_bits(
@@ -67,14 +70,14 @@ def allocate_bits(
     whole = fixed_batch(proto) is not None
     seen, held_out = hold_out(read_all(integers.reader), choice.held_out, whole=whole)
     model = deserialize(proto)
-    find_weights(model)
+    find_weights(model, choice.layers)
     one = first_samples(seen, 1, whole=whole)[0]
     space = search_space(model, _with_latencies(source, choice, integers, target, one, tell), integers, one)
     few = first_samples(seen, choice.samples, whole=whole)
     sensitivities = _sensitivities(model, space, integers.rounding, seen, few, tell)
-    plan, trials = _choose(source, integers, target, space, sensitivities, seen, held_out, tell)
+    plan, trials = _choose(source, integers, target, space, choice.layers, sensitivities, seen, held_out, tell)
     return AllocationResult(
-        target, plan, space.costs(plan), tuple(sensitivities), space, seen, held_out, integers, trials
+        target, plan, space.costs(plan), tuple(sensitivities), space, seen, held_out, integers, trials, choice.layers
     )
 
 
@@ -86,7 +89,10 @@ def _with_latencies(
     if not limits_time or choice.latencies is not None or not isinstance(integers.activation_bits, int):
         return choice
     widths = sorted({*choice.widths, *(choice.fixed or {}).values()})
-    return replace(choice, latencies=measure_latencies(source, batch, widths, integers.activation_bits, tell=tell))
+    return replace(
+        choice,
+        latencies=measure_latencies(source, batch, widths, integers.activation_bits, layers=choice.layers, tell=tell),
+    )
 
 
 def search_space(model: ir.Model, choice: Choice, integers: Integers, batch: Batch) -> SearchSpace:
@@ -125,6 +131,7 @@ def _choose(
     integers: Integers,
     target: Target,
     space: SearchSpace,
+    layers: LayerChoice | None,
     sensitivities: Sequence[Sensitivity],
     seen: tuple[Batch, ...],
     held_out: tuple[Batch, ...],
@@ -137,7 +144,7 @@ def _choose(
         raise QCompileError(f"{target.as_text()} compares predictions: the first output must be scores [n, classes]")
 
     def try_one(plan: BitPlan) -> PlanTrial:
-        trial = try_plan(source, integers, seen, model, plan)
+        trial = try_plan(source, integers, seen, model, plan, layers)
         tell(f"{trial.packed_bytes:,} bytes of packed layers: {trial.agreement.as_text()}")
         return trial
 

@@ -9,6 +9,7 @@ from qcompile.allocation.samples import Batch
 from qcompile.bit_plan import MOST_BITS
 from qcompile.calibration.collecting import observer
 from qcompile.integer_compiling import find_weights
+from qcompile.layer_choice import LayerChoice
 from qcompile.loading import deserialize, load_model
 from qcompile.passes._write_lookup import weight_rows
 from qcompile.rounding.candidates import Candidate, find_candidates
@@ -17,13 +18,14 @@ from qcompile.search import LayerCost
 ONE_BIT = {1: 2}  # bytes of codebooks by bits: -1 and 1 are no range of whole numbers of one bit
 
 
-def layer_names_of(source: str | pathlib.Path) -> list[str]:
+def layer_names_of(source: str | pathlib.Path, layers: LayerChoice | None = None) -> list[str]:
     """The names of the layers with a float weight in the file ``source``, in the order of the graph.
 
-    Raises ModelError if it is no ONNX model that can become integers.
+    Without those that ``layers`` leaves float. Raises ModelError if it is no ONNX model that can become integers,
+    DataError if ``layers`` has a pattern that matches nothing.
     """
     model = deserialize(load_model(source))
-    find_weights(model)
+    find_weights(model, layers)
     return [each.name for each in find_candidates(model)]
 
 

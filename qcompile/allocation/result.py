@@ -11,6 +11,7 @@ from qcompile.allocation.sensitivity import Sensitivity
 from qcompile.bit_plan import BitPlan
 from qcompile.calibration import BatchReader
 from qcompile.integers import Integers
+from qcompile.layer_choice import LayerChoice
 from qcompile.search import Costs, SearchSpace
 
 
@@ -29,6 +30,7 @@ class AllocationResult:
 
     ``trials`` are the plans that were compiled to choose this one; none where a budget alone chose. ``seen`` are the
     samples that rounding may see, ``held_out`` those that judge; ``template`` is what compiles but for its bits.
+    What ``layers`` leaves float is no layer of the plan.
     """
 
     target: Target
@@ -40,6 +42,7 @@ class AllocationResult:
     held_out: tuple[Batch, ...]
     template: Integers
     trials: tuple[PlanTrial, ...] = ()
+    layers: LayerChoice | None = None
 
     def integers(self, plan: BitPlan | None = None) -> Integers:
         """What compiles the model at the bits of ``plan``, this one if None, with the samples that may be seen."""

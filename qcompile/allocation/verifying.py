@@ -37,5 +37,7 @@ def verify_plan(source: str | pathlib.Path, packed: str | pathlib.Path, result: 
     chosen = judge(packed, model, result.plan)
     limits = Budget(packed_bytes=result.costs.packed_bytes) if isinstance(result.target, Drop) else result.target
     plan = nearest_uniform(result.space, result.plan, limits)
-    uniform = chosen if plan == result.plan else try_plan(source, result.template, result.seen, model, plan)
+    if plan == result.plan:
+        return Verification(chosen, chosen)
+    uniform = try_plan(source, result.template, result.seen, model, plan, result.layers)
     return Verification(chosen, uniform)

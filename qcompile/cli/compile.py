@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qcompile.cli.compile_bits import compile_for_budget, compile_run, with_bits
+from qcompile.cli.compile_bits import compile_for_budget, compile_run, layer_choice, with_bits
 from qcompile.cli.compile_options import (
     CompileOptions,
     calibration_options,
+    choice_options,
     form_options,
     plan_options,
     weight_options,
 )
+from qcompile.cli.compile_program import as_onnx
 from qcompile.cli.compile_refusals import refuse
 from qcompile.cli.options import read_inputs
 
@@ -28,10 +30,11 @@ BATCH = 50
 @form_options()
 @weight_options()
 @calibration_options()
+@choice_options()
 @plan_options()
 @click.pass_context
 def compile_command(context: click.Context, /, **_: Any) -> None:
-    """Packs EXPORTED, an ONNX model whose weights are codebook lookups or quantized, into one small file.
+    """Packs EXPORTED, an ONNX model or a program of torch.export.save, into one small file.
 
     A model that is quantized already, with pairs of QuantizeLinear and DequantizeLinear, becomes integers with the
     codes that it has: no option is needed. With --calibration or --dynamic any float model will do: activations become
@@ -39,10 +42,14 @@ def compile_command(context: click.Context, /, **_: Any) -> None:
     samples of --calibration, and written as a plan; --plan compiles by a plan, edited or not. With --bits alone
     weights become codebooks, activations stay floats. Where EXPORTED is the folder of a one-shot run its network is
     compiled at the bits of --plan. What each layer became, and why a layer was left alone, is printed.
+
+    Weights that are codebook lookups stay as they are learned. Of programs (.pt2) give only files that you trust:
+    what torch's loader is known to run as code is refused, but torch promises nothing.
     """
     options = CompileOptions.of(context)
     refuse(options)
-    click.echo(_compile(options))
+    with as_onnx(options) as found:
+        click.echo(_compile(found))
 
 
 def _compile(options: CompileOptions) -> str:
@@ -67,6 +74,7 @@ def _compile(options: CompileOptions) -> str:
         integers=integers,
         bfloat16=options.bfloat16,
         weights=_float_weights(options),
+        layers=layer_choice(options),
     ).as_text()
 
 

@@ -33,6 +33,9 @@ class CompileOptions:
     budget: str | None
     widths: str
     layer_bits: tuple[str, ...]
+    nodes_to_exclude: tuple[str, ...]
+    nodes_to_quantize: tuple[str, ...]
+    op_types_to_quantize: str
     plan: pathlib.Path | None
     plan_output: pathlib.Path | None
     latencies: pathlib.Path | None
@@ -126,6 +129,30 @@ def calibration_options() -> Decorator:
         ),
         click.option(
             "--calibration-cache", type=TO_FILE, help="Keeps what calibration measured, to go on or to use again."
+        ),
+    )
+
+
+def choice_options() -> Decorator:
+    """Which layers are rounded at all; named as onnxruntime's quantizer names them."""
+    return _all(
+        click.option(
+            "--nodes-to-exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="Leave the layers float whose name, or whose node's name, matches (* is anything); may be repeated.",
+        ),
+        click.option(
+            "--nodes-to-quantize",
+            multiple=True,
+            metavar="PATTERN",
+            help="Leave all layers float but those whose name, or whose node's name, matches; may be repeated.",
+        ),
+        click.option(
+            "--op-types-to-quantize",
+            default="",
+            metavar="OPERATOR,...",
+            help="Leave all layers float but those of these operators, such as Conv,MatMul.",
         ),
     )
 

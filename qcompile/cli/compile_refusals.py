@@ -6,7 +6,8 @@ from qcompile.cli.compile_options import CompileOptions
 
 CALIBRATING = ("calibrate_method", "calibration_cache", "rounding", "budget", "layer_bits")
 BUDGETING = ("plan_output", "widths", "latencies")
-NOT_OF_PLANS = ("calibration", "dynamic", "bfloat16", "bits", "weights", "per")
+CHOOSING = ("nodes_to_exclude", "nodes_to_quantize", "op_types_to_quantize")
+NOT_OF_PLANS = ("calibration", "dynamic", "bfloat16", "bits", "weights", "per", *CHOOSING)
 
 
 def refuse(options: CompileOptions) -> None:
@@ -18,6 +19,8 @@ def refuse(options: CompileOptions) -> None:
         _refuse_without(options, CALIBRATING, "--calibration")
         if not options.dynamic:
             _refuse_without(options, ("activation_bits",), "--calibration or --dynamic")
+        if not (options.dynamic or options.exported.is_dir() or options.given & {"bits", "weights", "per"}):
+            _refuse_without(options, CHOOSING, "--bits, --calibration or --dynamic")
     if options.budget is None:
         _refuse_without(options, BUDGETING, "--budget")
     _refuse_for_codebooks(options)
@@ -66,7 +69,9 @@ def _refuse_for_plans(options: CompileOptions) -> None:
     if options.exported.is_dir():
         for name in NOT_OF_PLANS:
             if name in options.given:
-                raise click.UsageError(f"--{name} is for models that are not quantized, a plan's network is")
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')} is for models that are not quantized, a plan's network is"
+                )
         return
     if options.calibration is None:
         raise click.UsageError(f"--plan needs --calibration where EXPORTED is no one-shot run: {options.exported}")
