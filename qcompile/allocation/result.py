@@ -48,6 +48,10 @@ class AllocationResult:
         """What compiles the model at the bits of ``plan``, this one if None, with the samples that may be seen."""
         return with_plan(self.template, self.seen, plan or self.plan)
 
+    def with_plan(self, plan: BitPlan) -> "AllocationResult":
+        """The same with another plan, of the same layers."""
+        return replace(self, plan=plan, costs=self.space.costs(plan))
+
     def notes(self) -> dict[str, Any]:
         """What a plan's file tells a person: the target, costs, samples and sensitivities."""
         costs = asdict(self.costs) | {"average_bits": self.costs.average_bits}

@@ -15,6 +15,7 @@ from qcompile.files import write_atomically
 
 if TYPE_CHECKING:
     from qcompile.allocation import AllocationResult
+    from qcompile.compile_result import CompileResult
     from qcompile.integers import Integers
     from qcompile.layer_choice import LayerChoice
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 def compile_for_budget(options: CompileOptions, integers: "Integers") -> str:
     """Finds the bits of layers, writes them and the packed file; what there is to tell."""
     from qcompile.allocation import Choice, allocate_bits, read_target, verify_plan
-    from qcompile.compiler import compile_file
     from qcompile.search import read_latencies
 
     assert options.budget is not None
@@ -32,12 +32,23 @@ def compile_for_budget(options: CompileOptions, integers: "Integers") -> str:
     layers = layer_choice(options)
     choice = Choice(widths=read_widths(options.widths), fixed=fixed, latencies=table, layers=layers)
     found = allocate_bits(options.exported, integers, target, choice, lambda text: click.echo(text, err=True))
-    path = _write_plan(options, found)
-    compiled = compile_file(
-        options.exported, options.output, functions=options.functions, integers=found.integers(), layers=layers
-    )
+    compiled, path = _compile_found(options, found)
     verified = verify_plan(options.exported, options.output, found)
-    return "\n".join([compiled.as_text(), found.as_text(), verified.as_text(), f"the plan: {path}"])
+    told = [found.as_text(), verified.as_text()]
+    if verified.prefers_uniform:
+        compiled, path = _compile_found(options, found.with_plan(verified.uniform.plan))
+    return "\n".join([compiled.as_text(), *told, f"the plan: {path}"])
+
+
+def _compile_found(options: CompileOptions, found: "AllocationResult") -> "tuple[CompileResult, pathlib.Path]":
+    """Writes the plan that was ``found`` and the model compiled at it; what compiling did, and the plan's file."""
+    from qcompile.compiler import compile_file
+
+    path, integers = _write_plan(options, found), found.integers()
+    compiled = compile_file(
+        options.exported, options.output, functions=options.functions, integers=integers, layers=found.layers
+    )
+    return compiled, path
 
 
 def compile_run(options: CompileOptions) -> str:
