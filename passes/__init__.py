@@ -99,15 +99,20 @@ def dynamic_passes(
 
 
 def pipeline(
-    *, functions: bool = True, bfloat16: bool = False, weights: CodebookWeights | GridWeights | None = None
+    *,
+    functions: bool = True,
+    bfloat16: bool = False,
+    weights: CodebookWeights | GridWeights | None = None,
+    rounding: ir.passes.InPlacePass | None = None,
 ) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from an exported model to a packed one, in order; without ``functions`` no bodies are attached.
 
-    With ``bfloat16`` layers multiply numbers rounded to that. Float weights stay as they are without ``weights``.
+    With ``bfloat16`` layers multiply numbers rounded to that. Float weights stay as they are without ``weights``; with
+    it those of layers are rounded by ``rounding``, a pass that leaves none of them, or without samples.
     """
     return (
         *_adopting_passes(),
-        *(_codebook_passes(weights) if weights is not None else ()),
+        *(_codebook_passes(weights, rounding) if weights is not None else ()),
         FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
@@ -139,8 +144,16 @@ def _turning_passes() -> tuple[ir.passes.InPlacePass, ...]:
     return FoldWeights(), RewriteEinsums(), TurnProducts(), InferShapes()
 
 
-def _codebook_passes(weights: CodebookWeights | GridWeights) -> tuple[ir.passes.InPlacePass, ...]:
-    return *_turning_passes(), RoundTables(weights), RoundToCodebooks(weights), RoundStored(weights.bits, STORED)
+def _codebook_passes(
+    weights: CodebookWeights | GridWeights, rounding: ir.passes.InPlacePass | None
+) -> tuple[ir.passes.InPlacePass, ...]:
+    return (
+        *_turning_passes(),
+        # Before the weights: layers are then rounded to what they read.
+        RoundTables(weights),
+        rounding or RoundToCodebooks(weights),
+        RoundStored(weights.bits, STORED),
+    )
 
 
 def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:

@@ -9,17 +9,18 @@ import onnx_ir as ir
 
 import qcompile
 from qcompile.calibration import FirstBatch
-from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
+from qcompile.float_compiling import compile_floats
+from qcompile.float_weights import FloatWeights, SampledWeights
 from qcompile.integer_compiling import compile_integers, compile_quantized, run_passes
 from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.integers import DynamicIntegers, Integers
 from qcompile.loading import check_supported, deserialize, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
-from qcompile.passes import dynamic_passes, pipeline
+from qcompile.passes import dynamic_passes
 from qcompile.passes._operands import coded_nodes, own_nodes
 from qcompile.passes.adopt_quantized_pairs import quantized_pairs
 from qcompile.passes.adopt_quantized_weights import list_left_quantized
@@ -55,7 +56,7 @@ def compile_file(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
-    weights: CodebookWeights | GridWeights | None = None,
+    weights: FloatWeights | None = None,
 ) -> CompileResult:
     """Compiles the ONNX file ``source`` into the packed file ``target``, which appears whole or not at all.
 
@@ -65,8 +66,8 @@ def compile_file(
     without ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays
     float and is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations
     stay floats multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones,
-    elsewhere. With ``weights`` float weights become lookups, as it says, and activations stay floats: no samples are
-    needed.
+    elsewhere. With ``weights`` float weights become lookups, as it says, and activations stay floats: that needs no
+    samples, and with them, SampledWeights, is nearer to the float model.
 
     Before the file gets its name the packed model is loaded, with our library where it is found, and run on one of the
     sample inputs or on made up ones; the result tells where that could not be.
@@ -79,6 +80,9 @@ def compile_file(
     if isinstance(integers, Integers):
         first = FirstBatch(integers.reader)
         integers = replace(integers, reader=first)
+    elif isinstance(weights, SampledWeights):
+        first = FirstBatch(weights.reader)
+        weights = replace(weights, reader=first)
     proto = load_model(source)
     try:
         model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights)
@@ -103,7 +107,7 @@ def compile_model(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
-    weights: CodebookWeights | GridWeights | None = None,
+    weights: FloatWeights | None = None,
 ) -> Model:
     """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
 
@@ -121,7 +125,7 @@ def _compile(
     functions: bool,
     integers: Integers | DynamicIntegers | None,
     bfloat16: bool,
-    weights: CodebookWeights | GridWeights | None,
+    weights: FloatWeights | None,
 ) -> tuple[ir.Model, _Done]:
     """Runs the passes over ``model``, in place; also says what was left alone, and why, and what was rounded."""
     for asked, name in ((bfloat16, "bfloat16 is"), (weights is not None, "weights are")):
@@ -137,7 +141,7 @@ def _compile(
         _refuse_for_quantized(bfloat16, weights)
         left_products = compile_quantized(model, functions)
     elif integers is None:
-        run_passes(model, pipeline(functions=functions, bfloat16=bfloat16, weights=weights))
+        rounded = compile_floats(model, functions, bfloat16, weights)
     elif isinstance(integers, DynamicIntegers):
         run_passes(model, dynamic_passes(integers.weight_bits, integers.activation_bits, functions=functions))
     else:
@@ -153,7 +157,7 @@ def _compile(
     return model, _Done((*_left_alone(model, integers, weights), *left_products), rounded)
 
 
-def _refuse_for_quantized(bfloat16: bool, weights: CodebookWeights | GridWeights | None) -> None:
+def _refuse_for_quantized(bfloat16: bool, weights: FloatWeights | None) -> None:
     """Raises QCompileError for what only models whose activations stay floats have."""
     for asked, name, leave in ((bfloat16, "bfloat16 is", "it"), (weights is not None, "weights are", "them")):
         if asked:
@@ -179,7 +183,7 @@ def _check_not_compiled(model: ir.Model) -> None:
 def _left_alone(
     model: ir.Model,
     integers: Integers | DynamicIntegers | None,
-    weights: CodebookWeights | GridWeights | None,
+    weights: FloatWeights | None,
 ) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason; float weights count where they were asked for."""
     left = list_left_alone(model) + list_left_quantized(model)
@@ -194,7 +198,7 @@ def _left_alone(
 def _nothing_found(
     left_alone: list[tuple[str, str]],
     integers: Integers | DynamicIntegers | None,
-    weights: CodebookWeights | GridWeights | None,
+    weights: FloatWeights | None,
 ) -> str:
     if isinstance(integers, DynamicIntegers):
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)
