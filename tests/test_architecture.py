@@ -80,10 +80,12 @@ ALLOWED = {
     "normalizing": set(),
     "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
     "integers": {"calibration", "rounding"},
+    "float_weights": {"calibration", "codebooks", "rounding"},
+    "float_compiling": {"calibration", "codebooks", "float_weights", "integer_compiling", "passes", "rounding"},
     "integer_compiling": {"calibration", "compile_result", "errors", "functions", "integers", "passes", "rounding"},
     "compiler": BASE
-    | {"__init__", "calibration", "codebooks", "compile_result", "integer_compiling", "integer_product", "integers"}
-    | {"loading", "passes", "places", "rounding", "trial"},
+    | {"__init__", "calibration", "compile_result", "float_compiling", "float_weights", "integer_compiling"}
+    | {"integer_product", "integers", "loading", "passes", "places", "rounding", "trial"},
     "allocation": {
         *("bit_plan", "calibration", "codebooks", "compiler", "errors", "inference", "integer_compiling", "integers"),
         *("loading", "packed_model", "passes", "rounding", "runtime", "search"),

@@ -23,6 +23,7 @@ from qcompile.rounding.second_order import inverse_factor, output_errors, round_
 
 MOST_TURNS = 4
 LEAST_GAIN = 2e-3  # of the error, in a turn
+MOST_REFITTED = 32  # entries: of more the best ones for the outputs cost much and gain next to nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +103,9 @@ def _descended(groups: Sequence[Group], lookup: Lookup) -> Lookup:
 
 def _refitted(groups: Sequence[Group], lookup: Lookup, weights: CodebookWeights) -> Lookup:
     """``lookup`` with the best codebooks, then, where there are any, the best scales."""
-    found = best_codebook(groups, lookup.levels(), lookup.entries.astype(np.intp))
-    lookup = _in_order(replace(lookup, codebook=as_stored(np.atleast_2d(found))))
+    if 2**weights.bits <= MOST_REFITTED:
+        found = best_codebook(groups, lookup.levels(), lookup.entries.astype(np.intp))
+        lookup = _in_order(replace(lookup, codebook=as_stored(np.atleast_2d(found))))
     if weights.per != "scaled":
         return lookup
     scales = best_scales(groups, lookup.levels(), lookup.entries.astype(np.intp))
