@@ -3,10 +3,22 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
+from click.testing import CliRunner
 
-from tests.cli.test_compile_codebooks import exported, invoke  # noqa: F401 (a fixture)
+from qcompile.cli import main
 from tests.networks import NETWORKS
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="qcompile")
+
+
+@pytest.fixture
+def exported(tmp_path):
+    onnx.save(NETWORKS["plain"]().proto(), tmp_path / "e.onnx")
+    return tmp_path / "e.onnx"
 
 
 @pytest.fixture
@@ -16,7 +28,7 @@ def samples(tmp_path):
 
 
 @pytest.mark.parametrize("options", [[], ["--per", "channel"], ["--weights", "grid"], ["--bfloat16"]])
-def test_weights_become_lookups_and_activations_stay_floats(exported, samples, tmp_path, options):  # noqa: F811
+def test_weights_become_lookups_and_activations_stay_floats(exported, samples, tmp_path, options):
     packed = tmp_path / "p.onnx"
     result = invoke("compile", exported, *samples, "--bits", 3, *options, "-o", packed)
     assert result.exit_code == 0, result.output
@@ -27,7 +39,7 @@ def test_weights_become_lookups_and_activations_stay_floats(exported, samples, t
     assert invoke("verify", packed).exit_code == 0
 
 
-def test_without_calibration_it_is_refused(exported, tmp_path):  # noqa: F811
+def test_without_calibration_it_is_refused(exported, tmp_path):
     result = invoke("compile", exported, "--float-activations", "--bits", 3, "-o", tmp_path / "p.onnx")
     assert "--float-activations needs --calibration" in result.output
 
@@ -42,6 +54,6 @@ def test_without_calibration_it_is_refused(exported, tmp_path):  # noqa: F811
         ["--layer-bits", "*=3"],
     ],
 )
-def test_what_is_for_integers_is_refused(exported, samples, tmp_path, options):  # noqa: F811
+def test_what_is_for_integers_is_refused(exported, samples, tmp_path, options):
     result = invoke("compile", exported, *samples, *options, "-o", tmp_path / "p.onnx")
     assert f"{options[0]} is for integers: not with --float-activations" in result.output
