@@ -112,15 +112,17 @@ def pipeline(
     bfloat16: bool = False,
     weights: CodebookWeights | GridWeights | None = None,
     layers: LayerChoice | None = None,
+    rounding: ir.passes.InPlacePass | None = None,
 ) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from an exported model to a packed one, in order; without ``functions`` no bodies are attached.
 
-    With ``bfloat16`` layers multiply numbers rounded to that. Float weights stay as they are without ``weights``,
-    and where ``layers`` says so.
+    With ``bfloat16`` layers multiply numbers rounded to that. Float weights stay as they are without ``weights``, and
+    where ``layers`` says so; with it those of layers are rounded by ``rounding``, a pass that leaves none of them, or
+    without samples.
     """
     return (
         *_adopting_passes(),
-        *(_codebook_passes(weights, layers) if weights is not None else ()),
+        *(_codebook_passes(weights, layers, rounding) if weights is not None else ()),
         FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
@@ -156,10 +158,15 @@ def _turning_passes(layers: LayerChoice | None) -> tuple[ir.passes.InPlacePass, 
 
 
 def _codebook_passes(
-    weights: CodebookWeights | GridWeights, layers: LayerChoice | None
+    weights: CodebookWeights | GridWeights, layers: LayerChoice | None, rounding: ir.passes.InPlacePass | None
 ) -> tuple[ir.passes.InPlacePass, ...]:
-    rounding = RoundTables(weights), RoundToCodebooks(weights), RoundStored(weights.bits, STORED)
-    return *_turning_passes(layers), *rounding
+    return (
+        *_turning_passes(layers),
+        # Before the weights: layers are then rounded to what they read.
+        RoundTables(weights),
+        rounding or RoundToCodebooks(weights),
+        RoundStored(weights.bits, STORED),
+    )
 
 
 def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:

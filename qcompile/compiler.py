@@ -9,10 +9,11 @@ import onnx_ir as ir
 
 import qcompile
 from qcompile.calibration import FirstBatch
-from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
 from qcompile.files import write_atomically
+from qcompile.float_compiling import compile_floats
+from qcompile.float_weights import FloatWeights, SampledWeights
 from qcompile.integer_compiling import compile_integers, compile_quantized, run_passes
 from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
@@ -20,7 +21,7 @@ from qcompile.integers import DynamicIntegers, Integers
 from qcompile.layer_choice import LayerChoice
 from qcompile.loading import check_supported, deserialize, load_model
 from qcompile.ops import DOMAIN, FORMAT_VERSION
-from qcompile.passes import dynamic_passes, pipeline
+from qcompile.passes import dynamic_passes
 from qcompile.passes._chosen import list_excluded
 from qcompile.passes._operands import coded_nodes, own_nodes
 from qcompile.passes.adopt_quantized_pairs import quantized_pairs
@@ -57,7 +58,7 @@ def compile_file(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
-    weights: CodebookWeights | GridWeights | None = None,
+    weights: FloatWeights | None = None,
     layers: LayerChoice | None = None,
 ) -> CompileResult:
     """Compiles the ONNX file ``source`` into the packed file ``target``, which appears whole or not at all.
@@ -68,8 +69,9 @@ def compile_file(
     without ``integers`` it is compiled to integers with the pairs and the codes that it has, what has no pair stays
     float and is told in the result; with them, what has no pair gets one. With ``bfloat16`` layers whose activations
     stay floats multiply in bfloat16: faster where the processor can, and the same numbers, less precise ones,
-    elsewhere. With ``weights`` float weights become lookups, as it says, and activations stay floats: no samples are
-    needed. What ``layers`` leaves out is not rounded, in each of these ways, and is told in the result.
+    elsewhere. With ``weights`` float weights become lookups, as it says, and activations stay floats: that needs no
+    samples, and with them, SampledWeights, is nearer to the float model. What ``layers`` leaves out is not rounded, in
+    each of these ways, and is told in the result.
 
     Before the file gets its name the packed model is loaded, with our library where it is found, and run on one of the
     sample inputs or on made up ones; the result tells where that could not be.
@@ -83,6 +85,9 @@ def compile_file(
     if isinstance(integers, Integers):
         first = FirstBatch(integers.reader)
         integers = replace(integers, reader=first)
+    elif isinstance(weights, SampledWeights):
+        first = FirstBatch(weights.reader)
+        weights = replace(weights, reader=first)
     proto = load_model(source)
     try:
         model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights, layers)
@@ -107,7 +112,7 @@ def compile_model(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
-    weights: CodebookWeights | GridWeights | None = None,
+    weights: FloatWeights | None = None,
     layers: LayerChoice | None = None,
 ) -> Model:
     """A packed copy of ``model``, of the same kind; ``model`` itself is not changed. Options as of ``compile_file``.
@@ -127,7 +132,7 @@ def _compile(
     functions: bool,
     integers: Integers | DynamicIntegers | None,
     bfloat16: bool,
-    weights: CodebookWeights | GridWeights | None,
+    weights: FloatWeights | None,
     layers: LayerChoice | None,
 ) -> tuple[ir.Model, _Done]:
     """Runs the passes over ``model``, in place; also says what was left alone, and why, and what was rounded."""
@@ -149,7 +154,7 @@ def _compile(
         _refuse_for_quantized(bfloat16, weights)
         left_products = compile_quantized(model, functions)
     elif integers is None:
-        run_passes(model, pipeline(functions=functions, bfloat16=bfloat16, weights=weights, layers=layers))
+        rounded = compile_floats(model, functions, bfloat16, weights, layers)
     elif isinstance(integers, DynamicIntegers):
         bits = integers.weight_bits, integers.activation_bits
         run_passes(model, dynamic_passes(*bits, functions=functions, layers=layers))
@@ -166,7 +171,7 @@ def _compile(
     return model, _Done((*_left_alone(model, integers, weights), *left_products), rounded)
 
 
-def _refuse_for_quantized(bfloat16: bool, weights: CodebookWeights | GridWeights | None) -> None:
+def _refuse_for_quantized(bfloat16: bool, weights: FloatWeights | None) -> None:
     """Raises QCompileError for what only models whose activations stay floats have."""
     for asked, name, leave in ((bfloat16, "bfloat16 is", "it"), (weights is not None, "weights are", "them")):
         if asked:
@@ -192,7 +197,7 @@ def _check_not_compiled(model: ir.Model) -> None:
 def _left_alone(
     model: ir.Model,
     integers: Integers | DynamicIntegers | None,
-    weights: CodebookWeights | GridWeights | None,
+    weights: FloatWeights | None,
 ) -> list[tuple[str, str]]:
     """The layers that stayed as they were, with the reason; float weights count where they were asked for."""
     left = list_excluded(model) + list_left_alone(model) + list_left_quantized(model)
@@ -207,7 +212,7 @@ def _left_alone(
 def _nothing_found(
     left_alone: list[tuple[str, str]],
     integers: Integers | DynamicIntegers | None,
-    weights: CodebookWeights | GridWeights | None,
+    weights: FloatWeights | None,
 ) -> str:
     if isinstance(integers, DynamicIntegers):
         found = "".join(f". {name}: {reason}" for name, reason in left_alone)

@@ -72,7 +72,7 @@ ALLOWED = {
     "models": {"errors"},
     "frontend": BASE
     | {"__init__", "bit_plan", "codebooks", "datasets", "image_decoding", "image_files", "models", "search"}
-    | {"compile_result", "compiler", "integers", "layer_choice"},
+    | {"compile_result", "compiler", "float_weights", "integers", "layer_choice"},
     "passes": BASE
     | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "layer_choice"}
     | {"model_checker", "places", "row_ops"},
@@ -82,12 +82,16 @@ ALLOWED = {
     "normalizing": set(),
     "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
     "integers": {"calibration", "rounding"},
+    "float_weights": {"calibration", "codebooks", "rounding"},
+    "float_compiling": {
+        *("calibration", "codebooks", "float_weights", "integer_compiling", "layer_choice", "passes", "rounding"),
+    },
     "integer_compiling": {
         *("calibration", "compile_result", "errors", "functions", "integers", "layer_choice", "passes", "rounding"),
     },
     "compiler": BASE
-    | {"__init__", "calibration", "codebooks", "compile_result", "integer_compiling", "integer_product", "integers"}
-    | {"layer_choice", "loading", "passes", "places", "rounding", "trial"},
+    | {"__init__", "calibration", "compile_result", "float_compiling", "float_weights", "integer_compiling"}
+    | {"integer_product", "integers", "layer_choice", "loading", "passes", "places", "rounding", "trial"},
     "onnxruntime_names": {
         *("calibration", "compile_result", "compiler", "errors", "integers", "layer_choice"),
     },

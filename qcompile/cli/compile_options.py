@@ -21,6 +21,7 @@ class CompileOptions:
     output: pathlib.Path
     functions: bool
     calibration: pathlib.Path | None
+    float_activations: bool
     dynamic: bool
     bfloat16: bool
     bits: int
@@ -41,6 +42,11 @@ class CompileOptions:
     latencies: pathlib.Path | None
     data_dir: pathlib.Path | None
     given: frozenset[str]
+
+    @property
+    def integers(self) -> bool:
+        """Whether activations become integers."""
+        return self.dynamic or (self.calibration is not None and not self.float_activations)
 
     @classmethod
     def of(cls, context: click.Context) -> "CompileOptions":
@@ -63,8 +69,14 @@ def form_options() -> Decorator:
         click.option(
             "--calibration",
             type=EXISTING,
-            help="Make activations integers: their ranges come from an .npz of inputs, one array [batch, ...] a model "
-            "input.",
+            help="Sample inputs, an .npz, one array [batch, ...] a model input: activations become integers, in ranges "
+            "that these show, and weights are rounded by what layers give on them.",
+        ),
+        click.option(
+            "--float-activations",
+            is_flag=True,
+            help="With --calibration: activations stay floats, the samples say only how weights are rounded. Padding "
+            "counts as much as what it pads, so give samples with little of it.",
         ),
         click.option(
             "--dynamic",
@@ -89,14 +101,14 @@ def weight_options() -> Decorator:
             type=BITS,
             default=8,
             show_default=True,
-            help="Of weights not learned. Where activations stay floats, so do they, unless this, --weights or --per "
-            "is given.",
+            help="Of weights not learned. Without --calibration and --dynamic they stay floats, unless this, --weights "
+            "or --per is given.",
         ),
         click.option(
             "--weights",
             type=click.Choice(["grid", "codebook"]),
-            help="Weights not learned: all whole numbers of so many bits times steps (the default with --calibration "
-            "and --dynamic), or the values that serve each weight best (the default without).",
+            help="Weights not learned: all whole numbers of so many bits times steps (the default where activations "
+            "become integers), or the values that serve each weight best (the default where they stay floats).",
         ),
         click.option(
             "--per",

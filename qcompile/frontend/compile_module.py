@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.compile_result import CompileResult
 from qcompile.compiler import compile_file
 from qcompile.errors import QCompileError
+from qcompile.float_weights import FloatWeights
 from qcompile.frontend.export_module import Examples, export_module, export_program
 from qcompile.integers import DynamicIntegers, Integers
 from qcompile.layer_choice import LayerChoice
@@ -26,7 +26,7 @@ def compile_module(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
-    weights: CodebookWeights | GridWeights | None = None,
+    weights: FloatWeights | None = None,
     layers: LayerChoice | None = None,
 ) -> CompileResult:
     """Compiles ``module``, in inference mode, into the packed file ``target``; what each layer became.
@@ -51,7 +51,7 @@ def compile_program(
     functions: bool = True,
     integers: Integers | DynamicIntegers | None = None,
     bfloat16: bool = False,
-    weights: CodebookWeights | GridWeights | None = None,
+    weights: FloatWeights | None = None,
     layers: LayerChoice | None = None,
 ) -> CompileResult:
     """Compiles ``program``, of torch.export, into the packed file ``target``; what each layer became.
