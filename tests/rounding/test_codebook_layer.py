@@ -21,7 +21,7 @@ def rng():
 
 
 @pytest.mark.parametrize("per", PER)
-@pytest.mark.parametrize("bits", [1, 2, 4, 6, 8])
+@pytest.mark.parametrize("bits", [1, 2, 4, 6])  # at 8 a codebook of an output has nearly all of its 300 numbers
 def test_outputs_are_nearer_to_the_float_ones_than_without_samples(rng, per, bits):
     rows, x, weights = weight(rng, 6, 300), samples(rng, rows=900, columns=300), CodebookWeights(bits, per)
     rounded = round_to_codebooks(rows, moments_of(x), weights, DAMPING)
