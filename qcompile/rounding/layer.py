@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qcompile.rounding.grid import Doubles, Grid
 from qcompile.rounding.groups import Group, groups_of
+from qcompile.rounding.improving import improve
 from qcompile.rounding.methods import Values
 from qcompile.rounding.moments import Moments
 from qcompile.rounding.second_order import inverse_factor, output_errors, round_second_order
@@ -74,6 +75,7 @@ def _round_group(group: Group, start: Start) -> RoundedRows:
     numbers, steps, error = _best_of_grids(target, damped, start)
     worse = error > plain_error
     numbers[worse], steps[worse], error[worse] = plain_numbers[worse], plain_steps[worse], plain_error[worse]
+    numbers, steps, error = improve(group, start.numbers, (numbers, steps, error))
     found: Doubles = numbers.astype(np.float64) * steps[:, None]
     return RoundedRows(numbers, steps, group.shift(found), plain_error, error, output_errors(target, damped))
 
