@@ -17,7 +17,7 @@ from qcompile.integer_compiling import compile_integers, compile_quantized, run_
 from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.integers import DynamicIntegers, Integers
-from qcompile.loading import check_supported, deserialize, load_model
+from qcompile.loading import deserialize, load_graph
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import dynamic_passes, pipeline
 from qcompile.passes._operands import coded_nodes, own_nodes
@@ -30,6 +30,7 @@ from qcompile.passes.round_stored import list_left_stored
 from qcompile.passes.round_tables import list_left_tables
 from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer
+from qcompile.supported import check_supported
 from qcompile.trial import try_packed
 
 __all__ = ["DynamicIntegers", "Integers", "compile_file", "compile_model"]
@@ -79,9 +80,9 @@ def compile_file(
     if isinstance(integers, Integers):
         first = FirstBatch(integers.reader)
         integers = replace(integers, reader=first)
-    proto = load_model(source)
+    loaded = load_graph(source)
     try:
-        model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights)
+        model, done = _compile(loaded, functions, integers, bfloat16, weights)
         packed = ir.serde.serialize_model(model)
         data = packed.SerializeToString()
         trial = try_packed(data, packed, first.batch if first is not None else None, source)

@@ -75,7 +75,15 @@ ALLOWED = {
     | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "model_checker", "places"}
     | {"row_ops"},
     "rounding": {"calibration", "codebooks", "errors", "passes", "text"},
-    "loading": {"errors", "model_checker", "normalizing"},
+    "loading": {
+        *("errors", "external_data", "file_tensor", "model_checker", "normalizing", "proto_tensors", "raw_data"),
+        "supported",
+    },
+    "external_data": {"errors"},
+    "file_tensor": {"errors"},
+    "proto_tensors": set(),
+    "raw_data": set(),
+    "supported": {"errors", "normalizing"},
     "model_checker": {"errors"},
     "normalizing": set(),
     "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
@@ -83,7 +91,7 @@ ALLOWED = {
     "integer_compiling": {"calibration", "compile_result", "errors", "functions", "integers", "passes", "rounding"},
     "compiler": BASE
     | {"__init__", "calibration", "codebooks", "compile_result", "integer_compiling", "integer_product", "integers"}
-    | {"loading", "passes", "places", "rounding", "trial"},
+    | {"loading", "passes", "places", "rounding", "supported", "trial"},
     "allocation": {
         *("bit_plan", "calibration", "codebooks", "compiler", "errors", "inference", "integer_compiling", "integers"),
         *("loading", "packed_model", "passes", "rounding", "runtime", "search"),

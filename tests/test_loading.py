@@ -137,7 +137,7 @@ def test_external_data_has_a_budget(external, monkeypatch):
     monkeypatch.setattr(loading, "MAX_BYTES", path.stat().st_size)
     load_model(path)
     monkeypatch.setattr(loading, "MAX_EXTERNAL_BYTES", 23)
-    with pytest.raises(ModelError, match="wanted 24 and at most 23"):
+    with pytest.raises(ModelError, match="has 24 bytes, wanted at most 23 more"):
         load_model(path)
 
 

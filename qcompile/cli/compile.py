@@ -74,14 +74,14 @@ def _integers(options: CompileOptions) -> "Integers":
     """What --calibration and its options ask for, of one width for all layers."""
     from qcompile.calibration import ArrayReader, MeanSquareError, Method, MinMax, Percentile
     from qcompile.integers import Integers
-    from qcompile.loading import fixed_batch, load_model
+    from qcompile.loading import fixed_batch, load_skeleton
     from qcompile.rounding import Plain, SecondOrder
 
     samples = read_inputs(options.calibration)
     assert samples is not None
     methods: dict[str, Method] = {"mse": MeanSquareError(), "minmax": MinMax(), "percentile": Percentile()}
     return Integers(
-        ArrayReader(samples, fixed_batch(load_model(options.exported)) or BATCH),
+        ArrayReader(samples, fixed_batch(load_skeleton(options.exported).proto) or BATCH),
         activation_bits=options.activation_bits,
         weight_bits=options.bits,
         method=methods[options.calibrate_method],
