@@ -1,10 +1,10 @@
-"""The memory that compiling takes, of models of megabytes to gigabytes; writes docs/results/compile_memory.md and .json.
+"""The memory that compiling takes; writes docs/results/compile_memory.md and .json.
 
     python bench/compile_memory.py [--megabytes 256,1024,2253] [--ways bits,calibration] [--output docs/results]
 
 A model is a row of MatMul by 4096 x 4096 random floats and Relu, seeded, its weights in a file beside it. Each is
-compiled to 4 bits by the command in a process of its own; what the kernel says of that process (VmHWM, files that are
-mapped counted too) is put over the size of the weights. The process that only imports the compiler stands first.
+compiled to 4 bits by the command in a process of its own; what the kernel says of that process (files that are mapped
+counted too) is put over the size of the weights. The process that only imports the compiler stands first.
 """
 
 import argparse
@@ -13,7 +13,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -101,34 +100,38 @@ def _external(name: str, offset: int) -> onnx.TensorProto:
 
 def measure(folder: pathlib.Path, way: str, weight_bytes: int) -> Row:
     """Compiles the model in ``folder`` in a process of its own."""
-    target, start = folder / "packed.onnx", time.perf_counter()
-    peak = peak_bytes([COMPILE, "compile", "model.onnx", "-o", target.name, *WAYS[way]], folder)
-    return Row(way, weight_bytes, peak, time.perf_counter() - start, target.stat().st_size)
+    target = folder / "packed.onnx"
+    peak, seconds = run([COMPILE, "compile", "model.onnx", "-o", target.name, *WAYS[way]], folder)
+    return Row(way, weight_bytes, peak, seconds, target.stat().st_size)
 
 
-def peak_bytes(arguments: list[str], folder: pathlib.Path) -> int:
-    """The most memory that Python took at once for the code and the ``arguments``; ends this process if that fails."""
+def run(arguments: list[str], folder: pathlib.Path) -> tuple[int, float]:
+    """The most bytes that Python took at once for the code and the ``arguments``, and its seconds of processor time.
+
+    Ends this process if it fails.
+    """
     process = subprocess.Popen([sys.executable, "-c", *arguments], cwd=folder, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"error: {' '.join(arguments[1:])} failed")
-    return usage.ru_maxrss * 1024
+    return usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
 
 
 def publish(folder: pathlib.Path, rows: list[Row], command: str) -> None:
     """Writes the figures and the page to ``folder``."""
-    empty = peak_bytes([IMPORT], folder)
+    empty, _ = run([IMPORT], folder)
     results = {"import_bytes": empty, "rows": [asdict(row) | {"ratio": row.ratio} for row in rows]}
     write_figures(folder / "compile_memory.json", command, results)
     lines = [
         "# Memory that compiling takes",
         "",
-        f"Written by `{command}`; figures in compile_memory.json. Rows of MatMul by {WIDTH} x {WIDTH} floats, seeded, the",
-        "weights in a file beside the model, to 4 bits: bits is `--bits 4 --weights grid`, calibration",
-        f"`--calibration` of {SAMPLES} rows. Memory is the most that was resident at once (VmHWM), mapped files and the",
-        f"{empty // MEBIBYTE} MB of Python with all imports among it.",
+        f"Written by `{command}`; figures in compile_memory.json.",
+        f"Rows of MatMul by {WIDTH} x {WIDTH} floats, seeded, the weights in a file beside the model, to 4 bits: bits",
+        f"is `--bits 4 --weights grid`, codebooks `--bits 4`, calibration `--calibration` of {SAMPLES} rows. Memory is",
+        f"the most that was resident at once, mapped files and the {empty // MEBIBYTE} MB of Python with all imports",
+        "among it. Seconds are those of the processor, one thread.",
         "",
-        "| way | weights, MB | memory, MB | times the weights | time, s | file, MB |",
+        "| way | weights, MB | memory, MB | times the weights | processor, s | file, MB |",
         "|---|---|---|---|---|---|",
         *map(_line, rows),
     ]

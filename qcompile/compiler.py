@@ -4,6 +4,7 @@ import pathlib
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import google.protobuf.message
 import onnx
 import onnx_ir as ir
 
@@ -20,6 +21,7 @@ from qcompile.integers import DynamicIntegers, Integers
 from qcompile.loading import deserialize, load_graph
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import dynamic_passes, pipeline
+from qcompile.passes._hollow import hollow_proto
 from qcompile.passes._operands import coded_nodes, own_nodes
 from qcompile.passes.adopt_quantized_pairs import quantized_pairs
 from qcompile.passes.adopt_quantized_weights import list_left_quantized
@@ -83,9 +85,8 @@ def compile_file(
     loaded = load_graph(source)
     try:
         model, done = _compile(loaded, functions, integers, bfloat16, weights)
-        packed = ir.serde.serialize_model(model)
-        data = packed.SerializeToString()
-        trial = try_packed(data, packed, first.batch if first is not None else None, source)
+        data = _file_of(model)
+        trial = try_packed(data, hollow_proto(model), first.batch if first is not None else None, source)
     except QCompileError as error:
         raise type(error)(f"{source}: {error}") from error
     try:
@@ -96,6 +97,14 @@ def compile_file(
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
     source_bytes = source.stat().st_size
     return CompileResult(layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
+
+
+def _file_of(model: ir.Model) -> bytes:
+    """``model`` as a file. Raises ModelError where it is too large for one."""
+    try:
+        return bytes(ir.serde.serialize_model(model).SerializeToString())
+    except (google.protobuf.message.EncodeError, ir.serde.SerdeError) as error:  # of more than constants of the graph
+        raise ModelError(f"it is too large for one ONNX file: {error}. Take fewer bits.") from error
 
 
 def compile_model(

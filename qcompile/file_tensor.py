@@ -55,6 +55,12 @@ class FilePart:
             skipped = self.offset - start
             return mmap.mmap(descriptor, self.length + skipped, access=mmap.ACCESS_READ, offset=start), skipped
 
+    def read(self) -> bytes:
+        """The bytes. Raises ModelError if the file is another one by now."""
+        mapped, skipped = self.map()
+        with mapped:
+            return mapped[skipped:]
+
 
 def file_tensor(name: str, part: FilePart, dtype: ir.DataType, shape: ir.Shape, doc_string: str = "") -> ir.LazyTensor:
     """The tensor ``name`` of ``shape`` whose numbers, of a type of whole bytes, are ``part``, little end first.

@@ -157,22 +157,26 @@ def _take_large(path: pathlib.Path, model: onnx.ModelProto, parts: Mapping[int, 
     """Takes the large initializers out of ``model``: their data is in ``parts`` of the file, or outside."""
     found = {}
     for index, tensor in enumerate(model.graph.initializer):
-        part = parts.get(index)
-        if part is not None:
-            _check_bytes(path, tensor, part.length)
-        elif (location := locate(path, tensor)) is not None and _stays(tensor, location.length):
-            part = FilePart.of(location.where, location.path, location.offset, location.length)
-            tensor.ClearField("external_data")
-            tensor.data_location = onnx.TensorProto.DEFAULT
-        if part is not None:
+        part = parts.get(index) or _part_outside(path, tensor)
+        if part is None:
+            continue
+        _check_bytes(path, tensor, part.length)
+        if onnx.TensorProto.DataType.Name(tensor.data_type) in PARTS_OF_A_BYTE:
+            tensor.raw_data = part.read()
+        else:
             dtype, shape = ir.DataType(tensor.data_type), ir.Shape(tensor.dims)
             found[tensor.name] = file_tensor(tensor.name, part, dtype, shape, tensor.doc_string)
     return found
 
 
-def _stays(tensor: onnx.TensorProto, length: int) -> bool:
-    """Whether ``tensor``, of ``length`` bytes, stays in its file."""
-    return length >= LARGE and onnx.TensorProto.DataType.Name(tensor.data_type) not in PARTS_OF_A_BYTE
+def _part_outside(path: pathlib.Path, tensor: onnx.TensorProto) -> FilePart | None:
+    """Where the data of ``tensor`` is outside the model, if it is there and large; ``tensor`` forgets it then."""
+    location = locate(path, tensor)
+    if location is None or location.length < LARGE:
+        return None
+    tensor.ClearField("external_data")
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    return FilePart.of(location.where, location.path, location.offset, location.length)
 
 
 @contextmanager
