@@ -1,19 +1,20 @@
-"""The memory that compiling takes; writes docs/results/compile_memory.md and .json.
+"""The memory that compiling takes: compile_memory-MEGABYTES-WAY.json for each, docs/results/compile_memory.md has all.
 
-    python bench/compile_memory.py [--megabytes 256,1024,2253] [--ways bits,calibration] [--output docs/results]
+    python bench/compile_memory.py MEGABYTES WAY [--output docs/results]
 
-A model is a row of MatMul by 4096 x 4096 random floats and Relu, seeded, its weights in a file beside it. Each is
-compiled to 4 bits by the command in a process of its own; what the kernel says of that process (files that are mapped
-counted too) is put over the size of the weights. The process that only imports the compiler stands first.
+A model is a row of MatMul by 4096 x 4096 random floats and Relu, seeded, its weights in a file beside it. It is
+compiled by the command in a process of its own; what the kernel says of that process (files that are mapped counted
+too) is put over the size of the weights.
 """
 
 import argparse
-import os
+import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,9 +31,19 @@ MEBIBYTE = 1 << 20
 WAYS = {
     "bits": ("--bits", "4", "--weights", "grid"),
     "codebooks": ("--bits", "4"),
+    "plain": ("--bits", "4", "--calibration", "samples.npz", "--rounding", "plain"),
     "calibration": ("--bits", "4", "--calibration", "samples.npz"),
+    "calibration8": ("--bits", "8", "--calibration", "samples.npz"),
 }
-COMPILE = "from qcompile.__main__ import main; main()"
+# What the kernel says of this process alone: what it says of an ended child counts its parent, too, before the start.
+MEASURED = """
+import resource
+{work}
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(peak, used.ru_utime + used.ru_stime)
+"""
+COMPILE = "import sys; from qcompile.cli import main; main(sys.argv[1:], standalone_mode=False)"
 IMPORT = "import qcompile.compiler"
 
 
@@ -54,18 +65,18 @@ class Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", default="256,1024,2253", help="sizes of the weights")
-    parser.add_argument("--ways", default="bits,calibration", help=f"of {', '.join(WAYS)}")
+    parser.add_argument("megabytes", type=int, help="the size of the weights")
+    parser.add_argument("way", choices=WAYS)
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS, help="the folder of the page")
     arguments = parser.parse_args()
-    rows = []
-    for megabytes in map(int, arguments.megabytes.split(",")):
-        with tempfile.TemporaryDirectory() as folder:
-            weight_bytes = write_model(pathlib.Path(folder), -(-megabytes * MEBIBYTE // LAYER_BYTES))
-            for way in arguments.ways.split(","):
-                rows.append(measure(pathlib.Path(folder), way, weight_bytes))
-                print(_line(rows[-1]), flush=True)
-    publish(arguments.output, rows, f"python bench/compile_memory.py --megabytes {arguments.megabytes}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        weight_bytes = write_model(folder, -(-arguments.megabytes * MEBIBYTE // LAYER_BYTES))
+        row = measure(folder, arguments.way, weight_bytes)
+    figures = arguments.output / f"compile_memory-{arguments.megabytes}-{arguments.way}.json"
+    command = f"python bench/compile_memory.py {arguments.megabytes} {arguments.way}"
+    write_figures(figures, command, asdict(row) | {"ratio": row.ratio})
+    write_page(arguments.output)
 
 
 def write_model(folder: pathlib.Path, layers: int) -> int:
@@ -101,46 +112,47 @@ def _external(name: str, offset: int) -> onnx.TensorProto:
 def measure(folder: pathlib.Path, way: str, weight_bytes: int) -> Row:
     """Compiles the model in ``folder`` in a process of its own."""
     target = folder / "packed.onnx"
-    peak, seconds = run([COMPILE, "compile", "model.onnx", "-o", target.name, *WAYS[way]], folder)
+    peak, seconds = run(COMPILE, ["compile", "model.onnx", "-o", target.name, *WAYS[way]], folder)
     return Row(way, weight_bytes, peak, seconds, target.stat().st_size)
 
 
-def run(arguments: list[str], folder: pathlib.Path) -> tuple[int, float]:
-    """The most bytes that Python took at once for the code and the ``arguments``, and its seconds of processor time.
+def run(work: str, arguments: list[str], folder: pathlib.Path) -> tuple[int, float]:
+    """The most bytes that a Python took at once for ``work`` with ``arguments``, and its seconds of processor time.
 
     Ends this process if it fails.
     """
-    process = subprocess.Popen([sys.executable, "-c", *arguments], cwd=folder, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"error: {' '.join(arguments[1:])} failed")
-    return usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
+    command = [sys.executable, "-c", MEASURED.format(work=work), *arguments]
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: {' '.join(arguments)} failed")
+    kibibytes, seconds = done.stdout.splitlines()[-1].split()
+    return 1024 * int(kibibytes), float(seconds)
 
 
-def publish(folder: pathlib.Path, rows: list[Row], command: str) -> None:
-    """Writes the figures and the page to ``folder``."""
-    empty, _ = run([IMPORT], folder)
-    results = {"import_bytes": empty, "rows": [asdict(row) | {"ratio": row.ratio} for row in rows]}
-    write_figures(folder / "compile_memory.json", command, results)
+def write_page(folder: pathlib.Path) -> None:
+    """Writes compile_memory.md from all figures that are in ``folder``."""
+    found = [json.loads(path.read_text())["results"] for path in folder.glob("compile_memory-*.json")]
+    rows = sorted(found, key=lambda row: (list(WAYS).index(row["way"]), row["weight_bytes"]))
+    imports, _ = run(IMPORT, [], folder)
     lines = [
         "# Memory that compiling takes",
         "",
-        f"Written by `{command}`; figures in compile_memory.json.",
-        f"Rows of MatMul by {WIDTH} x {WIDTH} floats, seeded, the weights in a file beside the model, to 4 bits: bits",
-        f"is `--bits 4 --weights grid`, codebooks `--bits 4`, calibration `--calibration` of {SAMPLES} rows. Memory is",
-        f"the most that was resident at once, mapped files and the {empty // MEBIBYTE} MB of Python with all imports",
-        "among it. Seconds are those of the processor, one thread.",
+        "Written by `python bench/compile_memory.py MEGABYTES WAY`; figures in compile_memory-MEGABYTES-WAY.json.",
+        f"Rows of MatMul by {WIDTH} x {WIDTH} floats, seeded, the weights in a file beside the model. Memory is the",
+        f"most that was resident at once, mapped files and the {imports // MEBIBYTE} MB of Python with all imports among",
+        f"it. Seconds are those of the processor, one thread. samples.npz has {SAMPLES} rows.",
         "",
-        "| way | weights, MB | memory, MB | times the weights | processor, s | file, MB |",
+        "| compile | weights, MB | memory, MB | times the weights | processor, s | file, MB |",
         "|---|---|---|---|---|---|",
         *map(_line, rows),
     ]
     write_atomically(folder / "compile_memory.md", ("\n".join(lines) + "\n").encode())
 
 
-def _line(row: Row) -> str:
-    sizes = [f"{size / MEBIBYTE:,.0f}" for size in (row.weight_bytes, row.peak_bytes, row.packed_bytes)]
-    return f"| {row.way} | {sizes[0]} | {sizes[1]} | {row.ratio:.2f} | {row.seconds:.0f} | {sizes[2]} |"
+def _line(row: dict[str, Any]) -> str:
+    sizes = [f"{row[name] / MEBIBYTE:,.0f}" for name in ("weight_bytes", "peak_bytes", "packed_bytes")]
+    way = f"`{' '.join(WAYS[row['way']])}`"
+    return f"| {way} | {sizes[0]} | {sizes[1]} | **{row['ratio']:.2f}** | {row['seconds']:.0f} | {sizes[2]} |"
 
 
 if __name__ == "__main__":
