@@ -19,7 +19,7 @@ from qcompile.calibration import read_all
 from qcompile.errors import ModelError, QCompileError
 from qcompile.integer_compiling import find_weights
 from qcompile.integers import Integers
-from qcompile.loading import deserialize, fixed_batch, load_model
+from qcompile.loading import fixed_batch, load_graph, load_skeleton
 from qcompile.passes._layer_names import check_names
 from qcompile.rounding import Rounding, SecondOrder
 from qcompile.rounding.candidates import find_candidates
@@ -62,10 +62,9 @@ def allocate_bits(
     ``choice.fixed`` names another layer; BudgetError if no plan meets the target.
     """
     source, choice, tell = pathlib.Path(source), choice or Choice(), tell or (lambda text: None)
-    proto = load_model(source)
-    whole = fixed_batch(proto) is not None
+    whole = fixed_batch(load_skeleton(source).proto) is not None
     seen, held_out = hold_out(read_all(integers.reader), choice.held_out, whole=whole)
-    model = deserialize(proto)
+    model = load_graph(source)
     find_weights(model)
     space = search_space(model, choice, integers, first_samples(seen, 1, whole=whole)[0])
     few = first_samples(seen, choice.samples, whole=whole)
@@ -81,7 +80,7 @@ def layer_names_of(source: str | pathlib.Path) -> list[str]:
 
     Raises ModelError if it is no ONNX model that can become integers.
     """
-    model = deserialize(load_model(source))
+    model = load_graph(source)
     find_weights(model)
     return [each.name for each in find_candidates(model)]
 
