@@ -157,7 +157,7 @@ def _take_large(path: pathlib.Path, model: onnx.ModelProto, parts: Mapping[int, 
     """Takes the large initializers out of ``model``: their data is in ``parts`` of the file, or outside."""
     found = {}
     for index, tensor in enumerate(model.graph.initializer):
-        part = parts.get(index) or _part_outside(path, tensor)
+        part = _part_outside(path, tensor) or parts.get(index)
         if part is None:
             continue
         _check_bytes(path, tensor, part.length)

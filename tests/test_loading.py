@@ -287,3 +287,19 @@ def test_large_external_data_has_no_budget(external, monkeypatch):
         load_graph(path)
     monkeypatch.setattr(loading, "LARGE", 24)
     np.testing.assert_array_equal(load_graph(path).graph.initializers["w"].const_value.numpy(), WEIGHT)
+
+
+def test_data_that_is_said_to_be_outside_is_not_taken_from_inside(load, tmp_path):
+    model = make_model()
+    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    with pytest.raises(ModelError, match="'' is no path relative to the model"):
+        load(save(model, tmp_path / "m.onnx"))
+
+
+def test_a_constant_without_a_name_is_refused_and_one_with_the_name_of_an_input_is_read(load, tmp_path):
+    model = make_model()
+    model.graph.initializer.append(onnx.numpy_helper.from_array(WEIGHT, "x"))
+    assert len(load(save(model, tmp_path / "m.onnx")).graph.initializer) == 2
+    model.graph.initializer[1].name = ""
+    with pytest.raises(ModelError, match="the ONNX checker refuses it"):
+        load(save(model, tmp_path / "m.onnx"))
