@@ -17,6 +17,7 @@ from qcompile.passes._match import constant, find_source, is_standard
 from qcompile.passes._write_lookup import weight_rows, write_lookup
 
 CUTS = np.linspace(0.4, 1.0, 61)  # of the largest weight of an output: where the grid may end
+NUMBERS_AT_ONCE = 1 << 16
 Floats = npt.NDArray[np.float32]
 
 
@@ -64,6 +65,14 @@ def round_to_grid(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Float
 
     With one bit the numbers are -1 and 1, and the step is the mean size.
     """
+    few = max(1, NUMBERS_AT_ONCE // max(1, rows.shape[1]))
+    parts = [_round_rows(rows[start : start + few], bits) for start in range(0, len(rows), few)]
+    numbers, steps = zip(*parts, strict=True)
+    return np.concatenate(numbers), np.concatenate(steps)
+
+
+def _round_rows(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Floats]:
+    """As ``round_to_grid``, of a few rows: what is computed with them stays in the cache."""
     largest = np.abs(rows).max(axis=1).astype(np.float64)
     if bits == 1:
         steps = np.abs(rows).mean(axis=1, dtype=np.float64)

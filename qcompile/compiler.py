@@ -4,6 +4,7 @@ import pathlib
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import google.protobuf.message
 import onnx
 import onnx_ir as ir
 
@@ -19,10 +20,11 @@ from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.integers import DynamicIntegers, Integers
 from qcompile.layer_choice import LayerChoice
-from qcompile.loading import check_supported, deserialize, load_model
+from qcompile.loading import deserialize, load_graph
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import dynamic_passes
 from qcompile.passes._chosen import list_excluded
+from qcompile.passes._hollow import hollow_proto
 from qcompile.passes._operands import coded_nodes, own_nodes
 from qcompile.passes.adopt_quantized_pairs import quantized_pairs
 from qcompile.passes.adopt_quantized_weights import list_left_quantized
@@ -33,6 +35,7 @@ from qcompile.passes.round_stored import list_left_stored
 from qcompile.passes.round_tables import list_left_tables
 from qcompile.places import PLACES_KEY
 from qcompile.rounding import RoundedLayer
+from qcompile.supported import check_supported
 from qcompile.trial import try_packed
 
 __all__ = ["DynamicIntegers", "Integers", "LayerChoice", "compile_file", "compile_model"]
@@ -88,12 +91,11 @@ def compile_file(
     elif isinstance(weights, SampledWeights):
         first = FirstBatch(weights.reader)
         weights = replace(weights, reader=first)
-    proto = load_model(source)
+    loaded = load_graph(source)
     try:
-        model, done = _compile(deserialize(proto), functions, integers, bfloat16, weights, layers)
-        packed = ir.serde.serialize_model(model)
-        data = packed.SerializeToString()
-        trial = try_packed(data, packed, first.batch if first is not None else None, source)
+        model, done = _compile(loaded, functions, integers, bfloat16, weights, layers)
+        data = _file_of(model)
+        trial = try_packed(data, hollow_proto(model), first.batch if first is not None else None, source)
     except QCompileError as error:
         raise type(error)(f"{source}: {error}") from error
     try:
@@ -104,6 +106,14 @@ def compile_file(
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
     source_bytes = source.stat().st_size
     return CompileResult(packed_layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
+
+
+def _file_of(model: ir.Model) -> bytes:
+    """``model`` as a file. Raises ModelError where it is too large for one."""
+    try:
+        return bytes(ir.serde.serialize_model(model).SerializeToString())
+    except (google.protobuf.message.EncodeError, ir.serde.SerdeError) as error:  # of more than constants of the graph
+        raise ModelError(f"it is too large for one ONNX file: {error}. Take fewer bits.") from error
 
 
 def compile_model(

@@ -77,7 +77,15 @@ ALLOWED = {
     | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "layer_choice"}
     | {"model_checker", "places", "row_ops"},
     "rounding": {"calibration", "codebooks", "errors", "passes", "text"},
-    "loading": {"errors", "model_checker", "normalizing"},
+    "loading": {
+        *("errors", "external_data", "file_tensor", "model_checker", "normalizing", "proto_tensors", "raw_data"),
+        "supported",
+    },
+    "external_data": {"errors"},
+    "file_tensor": {"errors"},
+    "proto_tensors": set(),
+    "raw_data": set(),
+    "supported": {"errors", "normalizing"},
     "model_checker": {"errors"},
     "normalizing": set(),
     "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
@@ -91,7 +99,7 @@ ALLOWED = {
     },
     "compiler": BASE
     | {"__init__", "calibration", "compile_result", "float_compiling", "float_weights", "integer_compiling"}
-    | {"integer_product", "integers", "layer_choice", "loading", "passes", "places", "rounding", "trial"},
+    | {"integer_product", "integers", "layer_choice", "loading", "passes", "places", "rounding", "supported", "trial"},
     "onnxruntime_names": {
         *("calibration", "compile_result", "compiler", "errors", "integers", "layer_choice"),
     },

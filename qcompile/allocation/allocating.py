@@ -21,7 +21,7 @@ from qcompile.errors import ModelError, QCompileError
 from qcompile.integer_compiling import find_weights
 from qcompile.integers import Integers
 from qcompile.layer_choice import LayerChoice
-from qcompile.loading import deserialize, fixed_batch, load_model
+from qcompile.loading import fixed_batch, load_graph, load_skeleton
 from qcompile.passes._layer_names import check_names
 from qcompile.rounding import Rounding, SecondOrder
 from qcompile.rounding.candidates import find_candidates
@@ -66,10 +66,9 @@ def allocate_bits(
     ``choice.fixed`` names another layer; BudgetError if no plan meets the target.
     """
     source, choice, tell = pathlib.Path(source), choice or Choice(), tell or (lambda text: None)
-    proto = load_model(source)
-    whole = fixed_batch(proto) is not None
+    whole = fixed_batch(load_skeleton(source).proto) is not None
     seen, held_out = hold_out(read_all(integers.reader), choice.held_out, whole=whole)
-    model = deserialize(proto)
+    model = load_graph(source)
     find_weights(model, choice.layers)
     one = first_samples(seen, 1, whole=whole)[0]
     space = search_space(model, _with_latencies(source, choice, integers, target, one, tell), integers, one)

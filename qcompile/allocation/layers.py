@@ -10,7 +10,7 @@ from qcompile.bit_plan import MOST_BITS
 from qcompile.calibration.collecting import observer
 from qcompile.integer_compiling import find_weights
 from qcompile.layer_choice import LayerChoice
-from qcompile.loading import deserialize, load_model
+from qcompile.loading import load_graph
 from qcompile.passes._write_lookup import weight_rows
 from qcompile.rounding.candidates import Candidate, find_candidates
 from qcompile.search import LayerCost
@@ -24,7 +24,7 @@ def layer_names_of(source: str | pathlib.Path, layers: LayerChoice | None = None
     Without those that ``layers`` leaves float. Raises ModelError if it is no ONNX model that can become integers,
     DataError if ``layers`` has a pattern that matches nothing.
     """
-    model = deserialize(load_model(source))
+    model = load_graph(source)
     find_weights(model, layers)
     return [each.name for each in find_candidates(model)]
 

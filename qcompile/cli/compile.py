@@ -100,11 +100,11 @@ def _integers(options: CompileOptions) -> "Integers":
 def _samples(options: CompileOptions) -> "ArrayReader":
     """The samples of --calibration, in batches that the model takes."""
     from qcompile.calibration import ArrayReader
-    from qcompile.loading import fixed_batch, load_model
+    from qcompile.loading import fixed_batch, load_skeleton
 
     samples = read_inputs(options.calibration)
     assert samples is not None
-    return ArrayReader(samples, fixed_batch(load_model(options.exported)) or BATCH)
+    return ArrayReader(samples, fixed_batch(load_skeleton(options.exported).proto) or BATCH)
 
 
 def _float_weights(options: CompileOptions) -> "FloatWeights | None":

@@ -32,9 +32,9 @@ def write_table_of_model(
     model cannot be compiled, or the library is missing.
     """
     from qcompile.allocation import WIDTHS, measure_latencies
-    from qcompile.loading import fixed_batch, load_model
+    from qcompile.loading import fixed_batch, load_skeleton
 
-    samples = fixed_batch(load_model(model)) or 1
+    samples = fixed_batch(load_skeleton(model).proto) or 1
     batch = {name: array[:samples] for name, array in inputs.items()}
     found = measure_latencies(model, batch, WIDTHS, activation_bits, threads=threads, seconds=seconds, tell=say)
     _write(found, table)

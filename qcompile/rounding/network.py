@@ -13,12 +13,13 @@ from qcompile.passes._operands import free_name, graph_of, initializer, register
 from qcompile.passes._write_lookup import weight_rows, write_lookup
 from qcompile.rounding.candidates import Candidate, find_candidates, in_parts
 from qcompile.rounding.codebook_layer import RoundedLookup
-from qcompile.rounding.collecting import Batch, collect_moments
+from qcompile.rounding.collecting import Batch, See, collect_moments, seen_by
 from qcompile.rounding.grid import Doubles
 from qcompile.rounding.layer import RoundedRows, round_rows
 from qcompile.rounding.lookups import as_lookup, plain_lookup
 from qcompile.rounding.methods import RoundedLayer, SecondOrder
 from qcompile.rounding.moments import Moments
+from qcompile.rounding.runs import runs_of
 
 
 class RoundToOutputs(ir.passes.InPlacePass):
@@ -72,10 +73,10 @@ def layers_in_turn(
     """
     if candidates and not batches:
         raise DataError("the reader gave no batch: calibration needs at least one")
-    before = ir.serde.serialize_model(model)
-    for number, part in enumerate(in_parts(list(candidates), runs)):
-        after = ir.serde.serialize_model(model) if number else before
-        yield from moments_of(part, before, after, batches)
+    networks, changing = runs_of(model, batches), {each.node for each in candidates}
+    for part in in_parts(list(candidates), runs):
+        yield from moments_seen(part, networks(changing))
+        changing -= {each.node for each in part}
 
 
 def moments_of(
@@ -85,8 +86,16 @@ def moments_of(
 
     ``before`` is the float model, ``after`` the one that is rounded so far: both run once on ``batches``.
     """
+    networks = [seen_by(model, batches) for model in ([before] if after is before else [before, after])]
+    return moments_seen(candidates, networks)
+
+
+def moments_seen(
+    candidates: Sequence[Candidate], networks: Sequence[See]
+) -> Iterator[tuple[Candidate, Moments | None]]:
+    """As ``moments_of``, of ``networks`` as ``collect_moments`` takes them."""
     layers = [(each.reads, each.columns) for each in candidates if each.columns is not None]
-    moments = iter(collect_moments(before, after, layers, batches) if layers else [])
+    moments = iter(collect_moments(layers, networks) if layers else [])
     for each in candidates:
         yield each, next(moments) if each.columns is not None else None
 
