@@ -8,9 +8,11 @@ import onnx_ir.passes.common
 from qcompile.calibration import Range
 from qcompile.codebooks import CodebookWeights, GridWeights
 from qcompile.decode_ops import DECODE_WEIGHT
+from qcompile.layer_choice import LayerChoice
 from qcompile.passes.adopt_quantized_pairs import AdoptQuantizedPairs
 from qcompile.passes.adopt_quantized_weights import AdoptQuantizedWeights
 from qcompile.passes.attach_functions import AttachFunctions
+from qcompile.passes.choose_layers import ChooseLayers
 from qcompile.passes.cleanup import CleanUp
 from qcompile.passes.fold_batchnorm import FoldBatchNorm
 from qcompile.passes.fold_weights import FoldWeights
@@ -32,6 +34,7 @@ from qcompile.passes.pack_indices import PackIndices
 from qcompile.passes.quantize_dynamically import QuantizeDynamically, becomes_dynamic
 from qcompile.passes.remove_nops import RemoveNops
 from qcompile.passes.rewrite_einsums import RewriteEinsums
+from qcompile.passes.rewrite_turned_keys import RewriteTurnedKeys
 from qcompile.passes.round_stored import OTHERS, STORED, RoundStored
 from qcompile.passes.round_tables import RoundTables
 from qcompile.passes.round_to_bfloat16 import RoundToBfloat16
@@ -42,23 +45,28 @@ from qcompile.passes.turn_products import TurnProducts
 from qcompile.passes.verify import Verify
 
 
-def weight_finding_passes() -> tuple[ir.passes.InPlacePass, ...]:
-    """The passes from a model, exported or float, to one whose float weights are constants that layers read."""
-    return (*_adopting_passes(), *_turning_passes())
+def weight_finding_passes(layers: LayerChoice | None = None) -> tuple[ir.passes.InPlacePass, ...]:
+    """The passes from a model, exported or float, to one whose float weights are constants that layers read.
+
+    What ``layers`` leaves float is marked there.
+    """
+    return (*_adopting_passes(), *_turning_passes(layers))
 
 
 def fusing_passes(
-    weight_bits: int | Mapping[str, int], rounding: ir.passes.InPlacePass | None = None
+    weight_bits: int | Mapping[str, int],
+    rounding: ir.passes.InPlacePass | None = None,
+    layers: LayerChoice | None = None,
 ) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, exported or float, to one of fused operators, whose activations are still floats.
 
     Weights that are neither a codebook lookup nor quantized are rounded to ``weight_bits`` bits, of all or by layer
     name: by ``rounding``, a pass that leaves none of them, or plainly. Tables, and weights that are decoded at load,
-    have no name there: they get the most bits of any layer.
+    have no name there: they get the most bits of any layer. What ``layers`` leaves float is not rounded.
     """
     others = weight_bits if isinstance(weight_bits, int) else max(weight_bits.values(), default=8)
     return (
-        *weight_finding_passes(),
+        *weight_finding_passes(layers),
         # Before the weights: layers are then rounded to what they read.
         RoundTables(GridWeights(others)),
         rounding or RoundWeights(weight_bits),
@@ -79,11 +87,11 @@ def quantized_passes(*, functions: bool = True) -> tuple[ir.passes.InPlacePass, 
 
 
 def dynamic_passes(
-    weight_bits: int, activation_bits: int, *, functions: bool = True
+    weight_bits: int, activation_bits: int, *, functions: bool = True, layers: LayerChoice | None = None
 ) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from a model, to a packed one whose matrix products round what they read row by row."""
     return (
-        *weight_finding_passes(),
+        *weight_finding_passes(layers),
         RoundTables(GridWeights(weight_bits)),
         RoundWeights(weight_bits, becomes_dynamic),
         RoundStored(weight_bits, OTHERS),
@@ -99,15 +107,22 @@ def dynamic_passes(
 
 
 def pipeline(
-    *, functions: bool = True, bfloat16: bool = False, weights: CodebookWeights | GridWeights | None = None
+    *,
+    functions: bool = True,
+    bfloat16: bool = False,
+    weights: CodebookWeights | GridWeights | None = None,
+    layers: LayerChoice | None = None,
+    rounding: ir.passes.InPlacePass | None = None,
 ) -> tuple[ir.passes.InPlacePass, ...]:
     """The passes from an exported model to a packed one, in order; without ``functions`` no bodies are attached.
 
-    With ``bfloat16`` layers multiply numbers rounded to that. Float weights stay as they are without ``weights``.
+    With ``bfloat16`` layers multiply numbers rounded to that. Float weights stay as they are without ``weights``, and
+    where ``layers`` says so; with it those of layers are rounded by ``rounding``, a pass that leaves none of them, or
+    without samples.
     """
     return (
         *_adopting_passes(),
-        *(_codebook_passes(weights) if weights is not None else ()),
+        *(_codebook_passes(weights, layers, rounding) if weights is not None else ()),
         FuseCodebookGather(),
         FuseCodebookMatMul(),
         FuseCodebookConv(),
@@ -123,7 +138,9 @@ def pipeline(
 
 def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
     return (
-        # First: auto_pad needs the size of its input, folding the number of axes.
+        # First, by the exporter's shapes: inference gives sizes names of its own where it does not see through this.
+        RewriteTurnedKeys(),
+        # Before all else: auto_pad needs the size of its input, folding the number of axes.
         InferShapes(),
         # After types: it removes Casts to the type that a value has. A weight is looked for right behind a layer.
         RemoveNops(),
@@ -134,13 +151,22 @@ def _adopting_passes() -> tuple[ir.passes.InPlacePass, ...]:
     )
 
 
-def _turning_passes() -> tuple[ir.passes.InPlacePass, ...]:
-    # Shapes again: new operators have none.
-    return FoldWeights(), RewriteEinsums(), TurnProducts(), InferShapes()
+def _turning_passes(layers: LayerChoice | None) -> tuple[ir.passes.InPlacePass, ...]:
+    # Shapes again: new operators have none. Choosing last: what is rewritten loses its mark.
+    chosen = () if layers is None else (ChooseLayers(layers),)
+    return FoldWeights(), RewriteEinsums(), TurnProducts(), InferShapes(), *chosen
 
 
-def _codebook_passes(weights: CodebookWeights | GridWeights) -> tuple[ir.passes.InPlacePass, ...]:
-    return *_turning_passes(), RoundTables(weights), RoundToCodebooks(weights), RoundStored(weights.bits, STORED)
+def _codebook_passes(
+    weights: CodebookWeights | GridWeights, layers: LayerChoice | None, rounding: ir.passes.InPlacePass | None
+) -> tuple[ir.passes.InPlacePass, ...]:
+    return (
+        *_turning_passes(layers),
+        # Before the weights: layers are then rounded to what they read.
+        RoundTables(weights),
+        rounding or RoundToCodebooks(weights),
+        RoundStored(weights.bits, STORED),
+    )
 
 
 def _fusing_passes() -> tuple[ir.passes.InPlacePass, ...]:

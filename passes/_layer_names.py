@@ -11,9 +11,9 @@ from qcompile.passes._operands import free_name
 MOST_NAMES = 5  # in a message
 
 
-def layer_name(node: ir.Node) -> str:
-    """What the layer will be called: as its weight, where that has a usual name."""
-    weight = node.inputs[1]
+def layer_name(node: ir.Node, place: int = 1) -> str:
+    """What the layer will be called: as its weight, the input at ``place``, where that has a usual name."""
+    weight = node.inputs[place]
     assert weight is not None
     called = str(weight.name)
     return called.split(".weight")[0] if ".weight" in called else node.name or called

@@ -71,6 +71,14 @@ def initializer(array: npt.NDArray[Any]) -> ir.Value:
     return ir.Value(shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
 
 
+def widened(array: npt.NDArray[np.uint8]) -> ir.Value:
+    """A constant of int32, in no graph yet, that is held as the bytes ``array``: a quarter of the memory."""
+    held = np.ascontiguousarray(array)
+    shape = ir.Shape(held.shape)
+    tensor = ir.LazyTensor(lambda: ir.tensor(held.astype(np.int32)), ir.DataType.INT32, shape)
+    return ir.Value(shape=shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+
+
 def absent(graph: ir.Graph) -> ir.Value:
     """The float tensor of no elements that all absent operands of ``graph`` share."""
     for value in graph.initializers.values():

@@ -9,12 +9,13 @@ import numpy as np
 import onnx_ir as ir
 
 from qcompile.integer_product import MAX_PRODUCT_AXES, MAX_PRODUCT_TERMS
+from qcompile.passes._chosen import stays_float
 from qcompile.passes._match import LeftAloneError, constant, is_standard, sole_reader
 
 
 def is_product(node: ir.Node | None) -> bool:
-    """Whether ``node`` is a product of two activations that integers can do."""
-    if node is None or not is_product_of_activations(node):
+    """Whether ``node`` is a product of two activations that integers can do, and may."""
+    if node is None or stays_float(node) or not is_product_of_activations(node):
         return False
     try:
         check_product(node)
@@ -129,10 +130,10 @@ def _scaled(value: ir.Value) -> ir.Value | None:
 
 
 def list_left_products(model: ir.Model) -> list[tuple[str, str]]:
-    """The products of activations that stay in float, and why, in the order of the graph."""
+    """The products of activations that integers cannot do, and why, in the order of the graph."""
     found = []
     for node in model.graph:
-        if is_product_of_activations(node):
+        if is_product_of_activations(node) and not stays_float(node):
             try:
                 check_product(node)
             except LeftAloneError as reason:

@@ -1,14 +1,12 @@
 """A float weight replaced by a lookup, in the forms that the frontend exports: all later passes see these only."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
 from qcompile.codebooks import Lookup
 from qcompile.passes._match import constant
-from qcompile.passes._operands import drop_unused, graph_of, initializer, register
+from qcompile.passes._operands import drop_unused, graph_of, initializer, register, widened
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,29 +30,29 @@ def write_lookup(node: ir.Node, lookup: Lookup) -> None:
     """Gives ``node`` the ``lookup`` of ``weight_rows`` in the place of its float weight."""
     weight = constant(node.inputs[1])
     assert weight is not None
-    parts = {"codebook": lookup.codebook[0] if len(lookup.codebook) == 1 else lookup.codebook}
+    parts = {"codebook": initializer(lookup.codebook[0] if len(lookup.codebook) == 1 else lookup.codebook)}
     parts["indices"] = _indices(node, lookup, weight.shape)
     if len(lookup.codebook) > 1:
         shape = weight.shape if _is_by_row(node) else weight.shape[::-1]
-        parts["shape"] = np.array(shape, np.int64)
+        parts["shape"] = initializer(np.array(shape, np.int64))
     if lookup.scales is not None:
-        parts["scale"] = lookup.scales.reshape(-1, *[1] * (weight.ndim - 1)) if _is_by_row(node) else lookup.scales
+        by_row = _is_by_row(node)
+        parts["scale"] = initializer(lookup.scales.reshape(-1, *[1] * (weight.ndim - 1)) if by_row else lookup.scales)
     _put(node, 1, parts)
 
 
 def write_rows(node: ir.Node, position: int, lookup: Lookup) -> None:
     """Gives ``node`` the ``lookup`` in one codebook, [rows, k], in the place of its constant input at ``position``."""
-    parts = {"codebook": lookup.codebook[0], "indices": lookup.entries.astype(np.int32)}
+    parts = {"codebook": initializer(lookup.codebook[0]), "indices": widened(lookup.entries)}
     if lookup.scales is not None:
-        parts["scale"] = lookup.scales[:, None]
+        parts["scale"] = initializer(lookup.scales[:, None])
     _put(node, position, parts)
 
 
-def _put(node: ir.Node, position: int, parts: dict[str, npt.NDArray[Any]]) -> None:
-    """Puts the nodes that look up, with the constants ``parts``, in the place of an input."""
+def _put(node: ir.Node, position: int, values: dict[str, ir.Value]) -> None:
+    """Puts the nodes that look up, with the constants ``values``, in the place of an input."""
     old, graph = node.inputs[position], graph_of(node)
     assert old is not None
-    values = {name: initializer(array) for name, array in parts.items()}
     nodes = _nodes(node, values)
     graph.insert_before(node, nodes)
     node.replace_input_with(position, nodes[-1].outputs[0])
@@ -64,13 +62,11 @@ def _put(node: ir.Node, position: int, parts: dict[str, npt.NDArray[Any]]) -> No
         register(graph, value, f"{name}.{suffix}")
 
 
-def _indices(node: ir.Node, lookup: Lookup, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
-    """Shaped like the weight for one codebook, else a row for each codebook."""
+def _indices(node: ir.Node, lookup: Lookup, shape: tuple[int, ...]) -> ir.Value:
+    """Shaped like the weight, or a row for each codebook; int32: Gather takes no smaller type."""
     if len(lookup.codebook) > 1:
-        placed = lookup.entries.reshape(len(lookup.codebook), -1)
-    else:
-        placed = lookup.entries.reshape(shape) if _is_by_row(node) else lookup.entries.T
-    return placed.astype(np.int32)  # Gather takes no smaller type
+        return widened(lookup.entries.reshape(len(lookup.codebook), -1))
+    return widened(lookup.entries.reshape(shape) if _is_by_row(node) else lookup.entries.T)
 
 
 def _nodes(node: ir.Node, values: dict[str, ir.Value]) -> list[ir.Node]:

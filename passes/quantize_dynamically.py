@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from qcompile.integer_ops import INTEGER_MATMUL_DYNAMIC, MAX_TERMS
 from qcompile.ops import CODEBOOK_MATMUL, DOMAIN
+from qcompile.passes._chosen import stays_float
 from qcompile.passes._integer_weight import read_integer_weight
 from qcompile.passes._layer import read_bias
 from qcompile.passes._match import LeftAloneError, constant, find_source, is_standard
@@ -59,7 +60,7 @@ def list_left_float(model: ir.Model) -> list[tuple[str, str]]:
 def _reason_left_float(model: ir.Model, node: ir.Node) -> str:
     if node.op_type == CODEBOOK_MATMUL and node.domain == DOMAIN:
         return _too_many(_terms(node))
-    is_layer = is_standard(node, "MatMul", "Gemm", "Conv", "ConvTranspose")
+    is_layer = is_standard(node, "MatMul", "Gemm", "Conv", "ConvTranspose") and not stays_float(node)
     if not is_layer or all(constant(value) is None for value in node.inputs[:2]):
         return ""
     if node.graph is not model.graph:

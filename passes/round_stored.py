@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from qcompile.passes._chosen import stays_float
 from qcompile.passes._match import constant, is_standard
 from qcompile.passes._operands import graph_of, initializer, register
 from qcompile.passes._write_lookup import write_rows
@@ -30,7 +31,7 @@ class RoundStored(ir.passes.InPlacePass):
     or more.
     Requires: a model in which what can be packed is a lookup already.
     Ensures: no constant float32 of 1024 numbers or more stands at one of these places.
-    Leaves alone: constants that are not finite, or not float32; subgraphs.
+    Leaves alone: constants that are not finite, or not float32; what is to stay float; subgraphs.
     """
 
     def __init__(self, bits: int, places: Mapping[str, tuple[int, ...]]) -> None:
@@ -49,7 +50,7 @@ def list_left_stored(model: ir.Model) -> list[tuple[str, str]]:
     """The layers whose weight of two axes or more is still a constant, and why, in the order of the graph."""
     found = []
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
-        places = STORED[node.op_type] if is_standard(node, *STORED) else ()
+        places = STORED[node.op_type] if is_standard(node, *STORED) and not stays_float(node) else ()
         values = [node.inputs[place] for place in places if place < len(node.inputs)]
         reasons = [reason for value in values if (reason := _why_left(node, value, model))]
         found += [(node.name or str(node.outputs[0].name), reason) for reason in reasons[:1]]
@@ -78,7 +79,7 @@ def _why_left(node: ir.Node, value: ir.Value | None, model: ir.Model) -> str:
 
 def weight_places(node: ir.Node, places: Mapping[str, tuple[int, ...]] = STORED) -> list[int]:
     """Which inputs of ``node``, of those in ``places``, are constant floats that can be rounded."""
-    if not is_standard(node, *places):
+    if not is_standard(node, *places) or stays_float(node):
         return []
     return [place for place in places[node.op_type] if place < len(node.inputs) and _can_be_rounded(node.inputs[place])]
 

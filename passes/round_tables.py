@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from qcompile.codebooks import CodebookWeights, GridWeights, Lookup, fit_lookup
+from qcompile.passes._chosen import stays_float
 from qcompile.passes._match import constant, find_source, is_standard
 from qcompile.passes._write_lookup import write_rows
 from qcompile.passes.round_weights import grid_lookup, round_to_grid
@@ -22,7 +23,7 @@ class RoundTables(ir.passes.InPlacePass):
     Requires: a model that the ONNX checker accepts.
     Ensures: no Gather of rows of a constant float32 matrix by computed ids is left, but those told below.
     Leaves alone: tables that are looked up, not constant, not float32, not finite, no matrix, or of rows of fewer than
-    16 numbers; Gather along another axis, or by constant ids; subgraphs.
+    16 numbers; Gather along another axis, or by constant ids; what is to stay float; subgraphs.
     """
 
     def __init__(self, weights: CodebookWeights | GridWeights) -> None:
@@ -31,7 +32,7 @@ class RoundTables(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rounds each table once for each node that reads it: all get the same codes."""
-        nodes = [node for node in model.graph if reads_table(node) and not why_left(node)]
+        nodes = [node for node in model.graph if reads_table(node) and not (stays_float(node) or why_left(node))]
         for node in nodes:
             table = constant(node.inputs[0])
             assert table is not None, f"{node.name} reads no constant"
@@ -46,8 +47,9 @@ class RoundTables(ir.passes.InPlacePass):
 
 
 def list_left_tables(model: ir.Model) -> list[tuple[str, str]]:
-    """The lookups of rows of constant floats that stayed as they were: name and reason, in the order of the graph."""
-    found = [node for node in ir.traversal.RecursiveGraphIterator(model.graph) if reads_table(node)]
+    """The lookups of rows of constant floats that could not be rounded: name and reason, in the order of the graph."""
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    found = [node for node in nodes if reads_table(node) and not stays_float(node)]
     inside = "it is inside a subgraph"
     reasons = [why_left(node) if node.graph is model.graph else inside for node in found]
     names = [node.name or node.outputs[0].name or node.op_type for node in found]

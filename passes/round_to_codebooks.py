@@ -29,16 +29,18 @@ class RoundToCodebooks(ir.passes.InPlacePass):
         """Fits each weight once for each node that reads it."""
         nodes = [node for node in model.graph if has_float_weight(node)]
         for node in nodes:
-            write_lookup(node, self._lookup(node))
+            write_lookup(node, fit_weight(node, self._weights))
         return ir.passes.PassResult(model, modified=bool(nodes))
 
-    def _lookup(self, node: ir.Node) -> Lookup:
-        rows = weight_rows(node)
-        if isinstance(self._weights, GridWeights):
-            nearest = grid_lookup(*round_to_grid(rows, self._weights.bits), self._weights.bits)
-        else:
-            nearest = fit_lookup(rows, self._weights)
-        return cancel_errors(rows, nearest, _taps(node))
+
+def fit_weight(node: ir.Node, weights: CodebookWeights | GridWeights) -> Lookup:
+    """The lookup for the float weight of ``node``, a layer, with entries whose errors cancel."""
+    rows = weight_rows(node)
+    if isinstance(weights, GridWeights):
+        nearest = grid_lookup(*round_to_grid(rows, weights.bits), weights.bits)
+    else:
+        nearest = fit_lookup(rows, weights)
+    return cancel_errors(rows, nearest, _taps(node))
 
 
 def _taps(node: ir.Node) -> int:

@@ -11,11 +11,13 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from qcompile.codebooks import Lookup
+from qcompile.passes._chosen import stays_float
 from qcompile.passes._layer_names import layer_names, widths_of
 from qcompile.passes._match import constant, find_source, is_standard
 from qcompile.passes._write_lookup import weight_rows, write_lookup
 
 CUTS = np.linspace(0.4, 1.0, 61)  # of the largest weight of an output: where the grid may end
+NUMBERS_AT_ONCE = 1 << 16
 Floats = npt.NDArray[np.float32]
 
 
@@ -27,7 +29,7 @@ class RoundWeights(ir.passes.InPlacePass):
     Requires: a model that the ONNX checker accepts.
     Ensures: no Conv, Gemm or MatMul with a constant float32 weight on the right is left that ``is_wanted``.
     Leaves alone: weights that are looked up, not constant, not float32, not finite or of more than four axes; a Gemm
-    with transA, which no pass fuses; subgraphs.
+    with transA, which no pass fuses; what is to stay float; subgraphs.
     Raises QCompileError if ``bits`` names another layer or lacks one.
     """
 
@@ -46,8 +48,10 @@ class RoundWeights(ir.passes.InPlacePass):
 
 
 def has_float_weight(node: ir.Node) -> bool:
-    """Whether ``node`` is a layer with a constant float32 weight."""
-    if not is_standard(node, "Conv", "Gemm", "MatMul") or find_source(node.inputs[1]) is not None:
+    """Whether ``node`` is a layer with a constant float32 weight that may be rounded."""
+    if not is_standard(node, "Conv", "Gemm", "MatMul") or stays_float(node):
+        return False
+    if find_source(node.inputs[1]) is not None:
         return False
     weight = constant(node.inputs[1])
     ranks = (3, 4) if node.op_type == "Conv" else (2,)
@@ -61,6 +65,14 @@ def round_to_grid(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Float
 
     With one bit the numbers are -1 and 1, and the step is the mean size.
     """
+    few = max(1, NUMBERS_AT_ONCE // max(1, rows.shape[1]))
+    parts = [_round_rows(rows[start : start + few], bits) for start in range(0, len(rows), few)]
+    numbers, steps = zip(*parts, strict=True)
+    return np.concatenate(numbers), np.concatenate(steps)
+
+
+def _round_rows(rows: Floats, bits: int) -> tuple[npt.NDArray[np.int16], Floats]:
+    """As ``round_to_grid``, of a few rows: what is computed with them stays in the cache."""
     largest = np.abs(rows).max(axis=1).astype(np.float64)
     if bits == 1:
         steps = np.abs(rows).mean(axis=1, dtype=np.float64)

@@ -12,6 +12,7 @@ from qcompile.errors import ModelError
 from qcompile.gather_ops import CODEBOOK_GATHER
 from qcompile.model_checker import check_model
 from qcompile.ops import CODEBOOK_CONV, CODEBOOK_CONV_BFLOAT16, FORMAT_VERSION, OPERANDS, check_packed_weight
+from qcompile.passes._hollow import check_file_size, hollow_proto
 from qcompile.passes._match import constant
 from qcompile.passes._operands import CODEBOOK, GAPS, VALUES, operand, own_nodes
 from qcompile.passes._verify_integer import RULES, check_integer_node
@@ -35,7 +36,8 @@ class Verify(ir.passes.InPlacePass):
         for value in model.graph.initializers.values():
             if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
                 raise ModelError(f"initializer {value.name} is not read")
-        check_model(ir.serde.serialize_model(model))  # onnx_ir's own pass would add shapes
+        check_file_size(model)
+        check_model(hollow_proto(model))  # onnx_ir's own pass would add shapes
         return ir.passes.PassResult(model, modified=False)
 
 

@@ -7,6 +7,7 @@ from qcompile.compile_result import LeftAlone
 from qcompile.errors import ModelError
 from qcompile.functions import OLDEST_OPSET
 from qcompile.integers import Integers
+from qcompile.layer_choice import LayerChoice
 from qcompile.passes import fusing_passes, integer_passes, quantized_passes, weight_finding_passes
 from qcompile.passes._activations import quantized_tensors
 from qcompile.passes._products import list_left_products
@@ -30,14 +31,15 @@ def compile_quantized(model: ir.Model, functions: bool) -> LeftAlone:
 
 
 def compile_integers(
-    model: ir.Model, functions: bool, integers: Integers
+    model: ir.Model, functions: bool, integers: Integers, layers: LayerChoice | None = None
 ) -> tuple[LeftAlone, tuple[RoundedLayer, ...]]:
     """Fuses, runs the fused model on the sample inputs, and puts integers in the place of its activations.
 
-    Gives the products of activations that stay float, and why; and what rounding the weights did.
+    Gives the products of activations that stay float, and why; and what rounding the weights did. What ``layers``
+    leaves float is not rounded, and is not among these products.
     """
     check_opset(model)
-    reader, rounded = _fuse(model, integers)
+    reader, rounded = _fuse(model, integers, layers)
     left_products = tuple(list_left_products(model))  # now: passes drop the shapes that decide
     runnable = model.clone()
     AttachFunctions()(runnable)
@@ -54,24 +56,25 @@ def compile_integers(
     return left_products, rounded
 
 
-def _fuse(model: ir.Model, integers: Integers) -> tuple[Reader, tuple[RoundedLayer, ...]]:
+def _fuse(model: ir.Model, integers: Integers, layers: LayerChoice | None) -> tuple[Reader, tuple[RoundedLayer, ...]]:
     """Rounds the float weights of ``model`` and fuses it; gives the samples again, and what rounding did."""
     if not isinstance(integers.rounding, SecondOrder):
-        run_passes(model, fusing_passes(integers.weight_bits))
+        run_passes(model, fusing_passes(integers.weight_bits, layers=layers))
         return integers.reader, ()
     batches = read_all(integers.reader)
     rounding = RoundToOutputs(integers.weight_bits, batches, integers.rounding)
-    run_passes(model, fusing_passes(integers.weight_bits, rounding))
+    run_passes(model, fusing_passes(integers.weight_bits, rounding, layers))
     return BatchReader(batches), rounding.rounded
 
 
-def find_weights(model: ir.Model) -> None:
+def find_weights(model: ir.Model, layers: LayerChoice | None = None) -> None:
     """Rewrites ``model`` until its float weights are constants that layers read, as rounding wants them.
 
-    Raises ModelError where its opset is too low for integers.
+    What ``layers`` leaves float is none of them. Raises ModelError where its opset is too low for integers, DataError
+    where ``layers`` has a pattern that matches nothing.
     """
     check_opset(model)
-    run_passes(model, weight_finding_passes())
+    run_passes(model, weight_finding_passes(layers))
 
 
 def check_opset(model: ir.Model) -> None:

@@ -36,7 +36,9 @@ class Trial:
 
 
 def try_packed(data: bytes, model: onnx.ModelProto, sample: Batch | None, source: pathlib.Path) -> Trial:
-    """Loads and runs the packed model ``data``, whose parsed form is ``model``, with our kernels where they are there.
+    """Loads and runs the packed model ``data``, with our kernels where they are there.
+
+    ``model`` is its parsed form; constants need not have their numbers.
 
     Runs on ``sample``, or on inputs made up where their shapes are known. Operators of domains that onnxruntime does
     not have stop nothing, nor does a made up input that ``source``, the file that was compiled, refuses too.

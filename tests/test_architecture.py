@@ -10,7 +10,7 @@ BASE = {"decode_ops", "errors", "files", "gather_ops", "integer_ops", "ops", "pa
 CORE = BASE | {"__init__", "packed_model", "bounded", "integer_reference", "integer_bounds", "reference", "comparison"}
 CORE |= {"json_text", "loading"}
 ALLOWED = {
-    "__init__": set(),
+    "__init__": {"onnxruntime_names"},
     "errors": set(),
     "extras": {"errors"},
     "files": set(),
@@ -59,6 +59,7 @@ ALLOWED = {
         "sparse_ops",
     },
     "bit_plan": {"errors"},
+    "layer_choice": set(),
     "codebooks": {"errors"},
     "latency_table": {"bit_plan", "layer_times", "loading", "ops", "runtime", "search"},
     "search": {"bit_plan", "errors", "tiles"},
@@ -70,23 +71,41 @@ ALLOWED = {
     "datasets": {"cifar", "errors", "idx", "image_decoding", "image_files", "image_folders"},
     "models": {"errors"},
     "frontend": BASE
-    | {"__init__", "bit_plan", "codebooks", "datasets", "drawing", "image_decoding", "image_files", "models", "search"},
+    | {"__init__", "bit_plan", "codebooks", "datasets", "drawing", "image_decoding", "image_files", "models", "search"}
+    | {"compile_result", "compiler", "float_weights", "integers", "layer_choice"},
     "passes": BASE
-    | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "model_checker", "places"}
-    | {"row_ops"},
+    | {"bfloat16_ops", "calibration", "codebooks", "functions", "integer_product", "layer_choice"}
+    | {"model_checker", "places", "row_ops"},
     "rounding": {"calibration", "codebooks", "errors", "passes", "text"},
-    "loading": {"errors", "model_checker", "normalizing"},
+    "loading": {
+        *("errors", "external_data", "file_tensor", "model_checker", "normalizing", "proto_tensors", "raw_data"),
+        "supported",
+    },
+    "external_data": {"errors"},
+    "file_tensor": {"errors"},
+    "proto_tensors": set(),
+    "raw_data": set(),
+    "supported": {"errors", "normalizing"},
     "model_checker": {"errors"},
     "normalizing": set(),
     "compile_result": {"decode_ops", "integer_ops", "integer_product", "passes", "rounding", "text"},
     "integers": {"calibration", "rounding"},
-    "integer_compiling": {"calibration", "compile_result", "errors", "functions", "integers", "passes", "rounding"},
+    "float_weights": {"calibration", "codebooks", "rounding"},
+    "float_compiling": {
+        *("calibration", "codebooks", "float_weights", "integer_compiling", "layer_choice", "passes", "rounding"),
+    },
+    "integer_compiling": {
+        *("calibration", "compile_result", "errors", "functions", "integers", "layer_choice", "passes", "rounding"),
+    },
     "compiler": BASE
-    | {"__init__", "calibration", "codebooks", "compile_result", "integer_compiling", "integer_product", "integers"}
-    | {"loading", "passes", "places", "rounding", "trial"},
+    | {"__init__", "calibration", "compile_result", "float_compiling", "float_weights", "integer_compiling"}
+    | {"integer_product", "integers", "layer_choice", "loading", "passes", "places", "rounding", "supported", "trial"},
+    "onnxruntime_names": {
+        *("calibration", "compile_result", "compiler", "errors", "integers", "layer_choice"),
+    },
     "allocation": {
         *("bit_plan", "calibration", "codebooks", "compiler", "errors", "inference", "integer_compiling", "integers"),
-        *("loading", "packed_model", "passes", "rounding", "runtime", "search"),
+        *("latency_table", "layer_choice", "loading", "packed_model", "passes", "rounding", "runtime", "search"),
     },
     "trial": {"errors", "inference", "normalizing", "ops", "random_inputs", "runtime"},
     "runtime": {"__init__", "errors"},

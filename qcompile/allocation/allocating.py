@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -13,17 +13,19 @@ from qcompile.allocation.layers import layer_costs
 from qcompile.allocation.result import AllocationResult, PlanTrial
 from qcompile.allocation.samples import Batch, count, first_samples, hold_out
 from qcompile.allocation.sensitivity import Measuring, Sensitivity, measure_sensitivities
+from qcompile.allocation.timing import measure_latencies
 from qcompile.allocation.trying_plans import try_plan
 from qcompile.bit_plan import BitPlan
 from qcompile.calibration import read_all
 from qcompile.errors import ModelError, QCompileError
 from qcompile.integer_compiling import find_weights
 from qcompile.integers import Integers
-from qcompile.loading import deserialize, fixed_batch, load_model
+from qcompile.layer_choice import LayerChoice
+from qcompile.loading import fixed_batch, load_graph, load_skeleton
 from qcompile.passes._layer_names import check_names
 from qcompile.rounding import Rounding, SecondOrder
 from qcompile.rounding.candidates import find_candidates
-from qcompile.search import LatencyTable, SearchSpace
+from qcompile.search import Budget, LatencyTable, SearchSpace
 
 WIDTHS = (2, 3, 4, 5, 6, 8)
 Tell = Callable[[str], None]
@@ -35,7 +37,8 @@ class Choice:
 
     Each layer has one of ``widths`` bits, those in ``fixed`` the ones there. ``held_out`` is the share of the samples,
     0 to 1, that only judges; sensitivities are measured on ``samples`` of the others at most. ``latencies`` are for a
-    limit of time.
+    limit of time: where it is None the layers are timed on this machine. What ``layers`` leaves float is no layer of
+    the plan.
     """
 
     widths: tuple[int, ...] = WIDTHS
@@ -43,6 +46,7 @@ class Choice:
     held_out: float = 0.2
     samples: int = 64
     latencies: LatencyTable | None = None
+    layers: LayerChoice | None = None
 
 
 def allocate_bits(
@@ -62,28 +66,32 @@ def allocate_bits(
     ``choice.fixed`` names another layer; BudgetError if no plan meets the target.
     """
     source, choice, tell = pathlib.Path(source), choice or Choice(), tell or (lambda text: None)
-    proto = load_model(source)
-    whole = fixed_batch(proto) is not None
+    whole = fixed_batch(load_skeleton(source).proto) is not None
     seen, held_out = hold_out(read_all(integers.reader), choice.held_out, whole=whole)
-    model = deserialize(proto)
-    find_weights(model)
-    space = search_space(model, choice, integers, first_samples(seen, 1, whole=whole)[0])
+    model = load_graph(source)
+    find_weights(model, choice.layers)
+    one = first_samples(seen, 1, whole=whole)[0]
+    space = search_space(model, _with_latencies(source, choice, integers, target, one, tell), integers, one)
     few = first_samples(seen, choice.samples, whole=whole)
     sensitivities = _sensitivities(model, space, integers.rounding, seen, few, tell)
-    plan, trials = _choose(source, integers, target, space, sensitivities, seen, held_out, tell)
+    plan, trials = _choose(source, integers, target, space, choice.layers, sensitivities, seen, held_out, tell)
     return AllocationResult(
-        target, plan, space.costs(plan), tuple(sensitivities), space, seen, held_out, integers, trials
+        target, plan, space.costs(plan), tuple(sensitivities), space, seen, held_out, integers, trials, choice.layers
     )
 
 
-def layer_names_of(source: str | pathlib.Path) -> list[str]:
-    """The names of the layers with a float weight in the file ``source``, in the order of the graph.
-
-    Raises ModelError if it is no ONNX model that can become integers.
-    """
-    model = deserialize(load_model(source))
-    find_weights(model)
-    return [each.name for each in find_candidates(model)]
+def _with_latencies(
+    source: pathlib.Path, choice: Choice, integers: Integers, target: Target, batch: Batch, tell: Tell
+) -> Choice:
+    """``choice`` with the times of layers, measured where ``target`` limits time and none are given."""
+    limits_time = isinstance(target, Budget) and target.latency_ms is not None
+    if not limits_time or choice.latencies is not None or not isinstance(integers.activation_bits, int):
+        return choice
+    widths = sorted({*choice.widths, *(choice.fixed or {}).values()})
+    return replace(
+        choice,
+        latencies=measure_latencies(source, batch, widths, integers.activation_bits, layers=choice.layers, tell=tell),
+    )
 
 
 def search_space(model: ir.Model, choice: Choice, integers: Integers, batch: Batch) -> SearchSpace:
@@ -122,6 +130,7 @@ def _choose(
     integers: Integers,
     target: Target,
     space: SearchSpace,
+    layers: LayerChoice | None,
     sensitivities: Sequence[Sensitivity],
     seen: tuple[Batch, ...],
     held_out: tuple[Batch, ...],
@@ -134,7 +143,7 @@ def _choose(
         raise QCompileError(f"{target.as_text()} compares predictions: the first output must be scores [n, classes]")
 
     def try_one(plan: BitPlan) -> PlanTrial:
-        trial = try_plan(source, integers, seen, model, plan)
+        trial = try_plan(source, integers, seen, model, plan, layers)
         tell(f"{trial.packed_bytes:,} bytes of packed layers: {trial.agreement.as_text()}")
         return trial
 

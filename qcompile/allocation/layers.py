@@ -1,5 +1,6 @@
 """What the layers of a float network cost in a packed file of integers, at each of their widths."""
 
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
@@ -7,11 +8,25 @@ import onnx_ir as ir
 from qcompile.allocation.samples import Batch
 from qcompile.bit_plan import MOST_BITS
 from qcompile.calibration.collecting import observer
+from qcompile.integer_compiling import find_weights
+from qcompile.layer_choice import LayerChoice
+from qcompile.loading import load_graph
 from qcompile.passes._write_lookup import weight_rows
 from qcompile.rounding.candidates import Candidate, find_candidates
 from qcompile.search import LayerCost
 
 ONE_BIT = {1: 2}  # bytes of codebooks by bits: -1 and 1 are no range of whole numbers of one bit
+
+
+def layer_names_of(source: str | pathlib.Path, layers: LayerChoice | None = None) -> list[str]:
+    """The names of the layers with a float weight in the file ``source``, in the order of the graph.
+
+    Without those that ``layers`` leaves float. Raises ModelError if it is no ONNX model that can become integers,
+    DataError if ``layers`` has a pattern that matches nothing.
+    """
+    model = load_graph(source)
+    find_weights(model, layers)
+    return [each.name for each in find_candidates(model)]
 
 
 def layer_costs(

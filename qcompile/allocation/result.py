@@ -11,6 +11,7 @@ from qcompile.allocation.sensitivity import Sensitivity
 from qcompile.bit_plan import BitPlan
 from qcompile.calibration import BatchReader
 from qcompile.integers import Integers
+from qcompile.layer_choice import LayerChoice
 from qcompile.search import Costs, SearchSpace
 
 
@@ -29,6 +30,7 @@ class AllocationResult:
 
     ``trials`` are the plans that were compiled to choose this one; none where a budget alone chose. ``seen`` are the
     samples that rounding may see, ``held_out`` those that judge; ``template`` is what compiles but for its bits.
+    What ``layers`` leaves float is no layer of the plan.
     """
 
     target: Target
@@ -40,10 +42,15 @@ class AllocationResult:
     held_out: tuple[Batch, ...]
     template: Integers
     trials: tuple[PlanTrial, ...] = ()
+    layers: LayerChoice | None = None
 
     def integers(self, plan: BitPlan | None = None) -> Integers:
         """What compiles the model at the bits of ``plan``, this one if None, with the samples that may be seen."""
         return with_plan(self.template, self.seen, plan or self.plan)
+
+    def with_plan(self, plan: BitPlan) -> "AllocationResult":
+        """The same with another plan, of the same layers."""
+        return replace(self, plan=plan, costs=self.space.costs(plan))
 
     def notes(self) -> dict[str, Any]:
         """What a plan's file tells a person: the target, costs, samples and sensitivities."""
@@ -65,9 +72,11 @@ class AllocationResult:
 
     def as_text(self) -> str:
         """What was chosen, in a line; with a drop what the choice rests on, in another."""
+        time_ms = self.costs.latency_ms
         lines = [
             f"plan for {self.target.as_text()}: {self.costs.average_bits:.2f} bits a weight, "
             f"{self.costs.packed_bytes:,} bytes of packed layers"
+            + ("" if time_ms is None else f", {time_ms:.3g} ms by the times of its layers")
         ]
         if isinstance(self.target, Drop):
             samples = count(self.held_out)

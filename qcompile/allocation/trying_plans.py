@@ -10,20 +10,26 @@ from qcompile.allocation.samples import Batch
 from qcompile.bit_plan import BitPlan
 from qcompile.compiler import compile_file
 from qcompile.integers import Integers
+from qcompile.layer_choice import LayerChoice
 from qcompile.loading import load_model
 from qcompile.packed_model import packed_layers
 
 
 def try_plan(
-    source: pathlib.Path, template: Integers, seen: tuple[Batch, ...], model: FloatModel, plan: BitPlan
+    source: pathlib.Path,
+    template: Integers,
+    seen: tuple[Batch, ...],
+    model: FloatModel,
+    plan: BitPlan,
+    layers: LayerChoice | None = None,
 ) -> PlanTrial:
     """What ``source``, compiled at ``plan`` with the samples ``seen``, gives on those that ``model`` holds out.
 
-    Raises QCompileError if it cannot be compiled.
+    ``plan`` has no layer that ``layers`` leaves float. Raises QCompileError if it cannot be compiled.
     """
     with tempfile.TemporaryDirectory() as folder:
         packed = pathlib.Path(folder, "packed.onnx")
-        compile_file(source, packed, integers=replace(with_plan(template, seen, plan), cache=None))
+        compile_file(source, packed, integers=replace(with_plan(template, seen, plan), cache=None), layers=layers)
         return judge(packed, model, plan)
 
 

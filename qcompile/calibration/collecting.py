@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import google.protobuf.message
 import numpy.typing as npt
 import onnx
 import onnxruntime
@@ -58,13 +59,23 @@ def observer(model: onnx.ModelProto, names: list[str], *, optimized: bool = True
     options.log_severity_level = 4  # what it would log is raised as well
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = runtime.session(exposed.SerializeToString(), library=_wants_library(model), options=options)
+    session = runtime.session(_as_bytes(exposed), library=_wants_library(model), options=options)
 
     def observe(feed: Mapping[str, Array]) -> dict[str, Array]:
         outputs = run_session(session, feed)
         return {**feed, **dict(zip(computed, outputs, strict=False))}  # none computed: outputs that nobody wants
 
     return observe
+
+
+def _as_bytes(model: onnx.ModelProto) -> bytes:
+    try:
+        return bytes(model.SerializeToString())
+    except google.protobuf.message.EncodeError as error:
+        raise QCompileError(
+            f"the model is too large to run whole on samples: {error}; onnxruntime takes less than 2 GB at once. "
+            "Compile it without samples, or in parts: onnx.utils.extract_model cuts it."
+        ) from error
 
 
 def _forget_types(graph: onnx.GraphProto) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from qcompile.cli.latencies import write_table
+from qcompile.cli.latencies import write_table, write_table_of_model
 from qcompile.cli.options import (
     TO_FILE,
     against_option,
@@ -40,7 +40,15 @@ from qcompile.cli.options import (
 @click.option(
     "--table",
     type=TO_FILE,
-    help="PACKED is the folder of a one-shot run: write the times of its layers at every pair of bits, for search.",
+    help="PACKED is the folder of a one-shot run: write the times of its layers at every pair of bits, for search. Or "
+    "it is a float model: write those at each width, for compile --latencies.",
+)
+@click.option(
+    "--activation-bits",
+    type=click.IntRange(1, 8),
+    default=8,
+    show_default=True,
+    help="With --table of a float model.",
 )
 @json_option()
 def bench(
@@ -54,6 +62,7 @@ def bench(
     seconds: float,
     layers: bool,
     table: pathlib.Path | None,
+    activation_bits: int,
     as_json: bool,
 ) -> None:
     """Times PACKED with our kernels and on stock onnxruntime, interleaved with the float model.
@@ -63,13 +72,13 @@ def bench(
     """
     if inputs is not None and (batch is not None or shapes):
         raise click.UsageError("--inputs has shapes of its own: leave out --batch and --shape")
-    if table is not None or packed.is_dir():
-        if table is None or not packed.is_dir():
-            raise click.UsageError("--table is for the folder of a one-shot run, and a folder has nothing else to time")
-        if against or inputs or batch or shapes or layers or as_json:
-            raise click.UsageError("--table takes --threads and --seconds only")
-        click.echo(write_table(packed, table, threads=threads, seconds=seconds, say=_say))
+    if table is not None:
+        if against or batch or shapes or layers or as_json or (packed.is_dir() and inputs):
+            raise click.UsageError("--table takes --threads and --seconds only, and --inputs for a float model")
+        click.echo(_write_table(packed, table, inputs, activation_bits, threads, seconds))
         return
+    if packed.is_dir():
+        raise click.UsageError("PACKED is a folder: all that is timed of a one-shot run is its layers, with --table")
     from qcompile.benchmark import bench_file
 
     result = bench_file(
@@ -85,6 +94,24 @@ def bench(
         progress=_say,
     )
     click.echo(result.as_json() if as_json else result.as_text())
+
+
+def _write_table(
+    timed: pathlib.Path,
+    table: pathlib.Path,
+    inputs: pathlib.Path | None,
+    activation_bits: int,
+    threads: int,
+    seconds: float,
+) -> str:
+    """Writes the times of the layers of a one-shot run or a float model to ``table``; what there is to tell."""
+    if timed.is_dir():
+        return write_table(timed, table, threads=threads, seconds=seconds, say=_say)
+    samples = read_inputs(inputs)
+    if samples is None:
+        raise click.UsageError("--table of a float model needs --inputs, from which its ranges come")
+    bits = activation_bits
+    return write_table_of_model(timed, table, samples, activation_bits=bits, threads=threads, seconds=seconds, say=_say)
 
 
 def _say(text: str) -> None:

@@ -21,6 +21,7 @@ class CompileOptions:
     output: pathlib.Path
     functions: bool
     calibration: pathlib.Path | None
+    float_activations: bool
     dynamic: bool
     bfloat16: bool
     bits: int
@@ -33,11 +34,19 @@ class CompileOptions:
     budget: str | None
     widths: str
     layer_bits: tuple[str, ...]
+    nodes_to_exclude: tuple[str, ...]
+    nodes_to_quantize: tuple[str, ...]
+    op_types_to_quantize: str
     plan: pathlib.Path | None
     plan_output: pathlib.Path | None
     latencies: pathlib.Path | None
     data_dir: pathlib.Path | None
     given: frozenset[str]
+
+    @property
+    def integers(self) -> bool:
+        """Whether activations become integers."""
+        return self.dynamic or (self.calibration is not None and not self.float_activations)
 
     @classmethod
     def of(cls, context: click.Context) -> "CompileOptions":
@@ -60,8 +69,14 @@ def form_options() -> Decorator:
         click.option(
             "--calibration",
             type=EXISTING,
-            help="Make activations integers: their ranges come from an .npz of inputs, one array [batch, ...] a model "
-            "input.",
+            help="Sample inputs, an .npz, one array [batch, ...] a model input: activations become integers, in ranges "
+            "that these show, and weights are rounded by what layers give on them.",
+        ),
+        click.option(
+            "--float-activations",
+            is_flag=True,
+            help="With --calibration: activations stay floats, the samples say only how weights are rounded. Padding "
+            "counts as much as what it pads, so give samples with little of it.",
         ),
         click.option(
             "--dynamic",
@@ -86,14 +101,14 @@ def weight_options() -> Decorator:
             type=BITS,
             default=8,
             show_default=True,
-            help="Of weights not learned. Where activations stay floats, so do they, unless this, --weights or --per "
-            "is given.",
+            help="Of weights not learned. Without --calibration and --dynamic they stay floats, unless this, --weights "
+            "or --per is given.",
         ),
         click.option(
             "--weights",
             type=click.Choice(["grid", "codebook"]),
-            help="Weights not learned: all whole numbers of so many bits times steps (the default with --calibration "
-            "and --dynamic), or the values that serve each weight best (the default without).",
+            help="Weights not learned: all whole numbers of so many bits times steps (the default where activations "
+            "become integers), or the values that serve each weight best (the default where they stay floats).",
         ),
         click.option(
             "--per",
@@ -126,6 +141,30 @@ def calibration_options() -> Decorator:
         ),
         click.option(
             "--calibration-cache", type=TO_FILE, help="Keeps what calibration measured, to go on or to use again."
+        ),
+    )
+
+
+def choice_options() -> Decorator:
+    """Which layers are rounded at all; named as onnxruntime's quantizer names them."""
+    return _all(
+        click.option(
+            "--nodes-to-exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="Leave the layers float whose name, or whose node's name, matches (* is anything); may be repeated.",
+        ),
+        click.option(
+            "--nodes-to-quantize",
+            multiple=True,
+            metavar="PATTERN",
+            help="Leave all layers float but those whose name, or whose node's name, matches; may be repeated.",
+        ),
+        click.option(
+            "--op-types-to-quantize",
+            default="",
+            metavar="OPERATOR,...",
+            help="Leave all layers float but those of these operators, such as Conv,MatMul.",
         ),
     )
 
@@ -166,7 +205,12 @@ def plan_options() -> Decorator:
             help="With --budget: where to write the plan, which may be edited. Beside the output if not given: "
             "OUTPUT.plan.json.",
         ),
-        click.option("--latencies", type=EXISTING, help="With --budget latency=: measured times of each layer."),
+        click.option(
+            "--latencies",
+            type=EXISTING,
+            help="With --budget latency=: times of each layer on the machine that "
+            "matters (bench --table). Measured here if not given.",
+        ),
         click.option(
             "--data-dir", type=FOLDER, help="With --plan of a one-shot run: where the data sets lie, as for learn."
         ),

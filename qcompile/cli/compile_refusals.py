@@ -4,9 +4,11 @@ import click
 
 from qcompile.cli.compile_options import CompileOptions
 
-CALIBRATING = ("calibrate_method", "calibration_cache", "rounding", "budget", "layer_bits")
+CALIBRATING = ("calibrate_method", "calibration_cache", "rounding", "budget", "layer_bits", "float_activations")
+OF_INTEGERS = ("activation_bits", "calibrate_method", "calibration_cache", "rounding", "budget", "layer_bits", "plan")
 BUDGETING = ("plan_output", "widths", "latencies")
-NOT_OF_PLANS = ("calibration", "dynamic", "bfloat16", "bits", "weights", "per")
+CHOOSING = ("nodes_to_exclude", "nodes_to_quantize", "op_types_to_quantize")
+NOT_OF_PLANS = ("calibration", "float_activations", "dynamic", "bfloat16", "bits", "weights", "per", *CHOOSING)
 
 
 def refuse(options: CompileOptions) -> None:
@@ -18,6 +20,10 @@ def refuse(options: CompileOptions) -> None:
         _refuse_without(options, CALIBRATING, "--calibration")
         if not options.dynamic:
             _refuse_without(options, ("activation_bits",), "--calibration or --dynamic")
+        if not (options.dynamic or options.exported.is_dir() or options.given & {"bits", "weights", "per"}):
+            _refuse_without(options, CHOOSING, "--bits, --calibration or --dynamic")
+    elif options.float_activations:
+        _refuse_for_floats(options)
     if options.budget is None:
         _refuse_without(options, BUDGETING, "--budget")
     _refuse_for_codebooks(options)
@@ -30,10 +36,17 @@ def refuse(options: CompileOptions) -> None:
 def _refuse_two_kinds(options: CompileOptions) -> None:
     if options.calibration is not None and options.dynamic:
         raise click.UsageError("--calibration finds ranges beforehand, --dynamic as rows come: give one of them")
-    if options.bfloat16 and (options.calibration is not None or options.dynamic):
+    if options.bfloat16 and options.integers:
         raise click.UsageError(
-            "--bfloat16 is for layers whose activations stay floats: not with --calibration, --dynamic"
+            "--bfloat16 is for layers whose activations stay floats: not with --dynamic, and with --calibration only "
+            "if --float-activations is given too"
         )
+
+
+def _refuse_for_floats(options: CompileOptions) -> None:
+    for name in OF_INTEGERS:
+        if name in options.given:
+            raise click.UsageError(f"--{name.replace('_', '-')} is for integers: not with --float-activations")
 
 
 def _refuse_without(options: CompileOptions, names: tuple[str, ...], needed: str) -> None:
@@ -44,14 +57,13 @@ def _refuse_without(options: CompileOptions, names: tuple[str, ...], needed: str
 
 def _refuse_for_codebooks(options: CompileOptions) -> None:
     """Raises UsageError for what says how codebooks are made where there are none, or no choice."""
-    integers = options.calibration is not None or options.dynamic
     if options.weights == "codebook" and options.dynamic:
         raise click.UsageError("--weights codebook is not for --dynamic, which rounds to a grid")
     if options.weights == "codebook" and options.calibration is not None and options.rounding == "plain":
         raise click.UsageError("--weights codebook needs --rounding second-order")
     if "per" not in options.given:
         return
-    if integers:
+    if options.integers:
         raise click.UsageError(
             "--per is for layers whose activations stay floats: integers have a scale of each output"
         )
@@ -66,7 +78,9 @@ def _refuse_for_plans(options: CompileOptions) -> None:
     if options.exported.is_dir():
         for name in NOT_OF_PLANS:
             if name in options.given:
-                raise click.UsageError(f"--{name} is for models that are not quantized, a plan's network is")
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')} is for models that are not quantized, a plan's network is"
+                )
         return
     if options.calibration is None:
         raise click.UsageError(f"--plan needs --calibration where EXPORTED is no one-shot run: {options.exported}")

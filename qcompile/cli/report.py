@@ -21,10 +21,15 @@ from qcompile.text import printable
 if TYPE_CHECKING:
     from qcompile.report import Report, Reports
 
+# "\b": click leaves the lines as they are.
+EXAMPLES = """\b
+qcompile report packed.onnx --against float.onnx --inputs x.npz --html page.html
+qcompile report small.onnx large.onnx --time --html both.html
+"""
 SECONDS = 0.6  # that a file is timed for, and the float one, and its layers
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.argument("packed", type=EXISTING, nargs=-1, required=True)
 @against_option()
 @inputs_option()
@@ -53,15 +58,11 @@ def report(
     html: pathlib.Path | None,
     as_json: bool,
 ) -> None:
-    r"""Prints for each layer of PACKED its bits, entries, bytes in the file and kernel, and the totals.
+    """Prints for each layer of PACKED its bits, entries, bytes in the file and kernel, and the totals.
 
     Everything is counted in the file itself; the kernel is the one that this machine runs for one sample. The worst
     layer comes first: with --against FLOAT that whose weights lose most, with --inputs as well that which itself loses
     most. Several files are set side by side, layers matched by name.
-
-    \b
-    qcompile report packed.onnx --against float.onnx --inputs samples.npz --time --html report.html
-    qcompile report small.onnx large.onnx --time --html both.html
     """
     if inputs is not None and against is None:
         raise click.UsageError("--inputs needs the float model to compare with: --against FLOAT.onnx")

@@ -34,6 +34,12 @@ class Lookup:
         found = np.take_along_axis(self.codebook, flat, axis=1).reshape(self.entries.shape)
         return found if self.scales is None else found * self.scales[:, None]
 
+    def levels(self) -> Levels:
+        """The values that each row may take."""
+        codebook = self.codebook[0] if len(self.codebook) == 1 else self.codebook
+        scales = np.ones(len(self.entries)) if self.scales is None else self.scales
+        return Levels(codebook.astype(np.float64), scales.astype(np.float64))
+
 
 def fit_lookup(rows: Floats, weights: CodebookWeights, masses: Doubles | None = None) -> Lookup:
     """The lookup for ``rows`` [n, k], finite, with 2**bits entries and little squared error.
@@ -44,21 +50,18 @@ def fit_lookup(rows: Floats, weights: CodebookWeights, masses: Doubles | None = 
     """
     if weights.per == "scaled":
         scales, codebook = fit_scaled(rows, 2**weights.bits, masses)
-        table = _as_stored(codebook[None])
+        table = as_stored(codebook[None])
         known = np.where(scales > 0, scales, 1).astype(np.float64)
         return Lookup(table, nearest_entries(rows / known[:, None], table), scales)
     groups = len(rows) if weights.per == "channel" else 1
     flat = rows.reshape(groups, -1)
-    table = _as_stored(_fit_groups(flat, 2**weights.bits, None if masses is None else masses.reshape(groups, -1)))
+    table = as_stored(_fit_groups(flat, 2**weights.bits, None if masses is None else masses.reshape(groups, -1)))
     return Lookup(table, nearest_entries(flat, table).reshape(rows.shape))
 
 
 def cancel_errors(rows: Floats, lookup: Lookup, taps: int) -> Lookup:
     """``lookup`` with the entries for ``rows`` [n, k] whose errors cancel (``round_with_sums``), not the nearest."""
-    codebook = lookup.codebook[0] if len(lookup.codebook) == 1 else lookup.codebook
-    scales = np.ones(len(rows)) if lookup.scales is None else lookup.scales
-    levels = Levels(codebook.astype(np.float64), scales.astype(np.float64))
-    return replace(lookup, entries=round_with_sums(rows, levels, taps).astype(np.uint8))
+    return replace(lookup, entries=round_with_sums(rows, lookup.levels(), taps).astype(np.uint8))
 
 
 def nearest_entries(rows: npt.NDArray[np.floating], codebook: Floats) -> npt.NDArray[np.uint8]:
@@ -78,7 +81,7 @@ def _fit_groups(flat: Floats, entries: int, masses: Doubles | None) -> Doubles:
     return bounded_codebooks(ordered, entries, None if masses is None else np.take_along_axis(masses, order, axis=1))
 
 
-def _as_stored(codebook: Doubles) -> Floats:
+def as_stored(codebook: Doubles) -> Floats:
     """``codebook`` in float32, without -0.0."""
     stored: Floats = np.clip(codebook, -LARGEST, LARGEST).astype(np.float32) + np.float32(0)
     return stored

@@ -30,7 +30,13 @@ class Levels:
         return found
 
     def values(self, entries: Entries) -> Doubles:
-        """What ``entries`` [n], one a row, stand for."""
-        taken = self.codebook[entries] if self.codebook.ndim == 1 else self.codebook[np.arange(len(entries)), entries]
-        found: Doubles = taken * self.scales
+        """What ``entries`` [n], one a row, or [n, k] stand for."""
+        along = entries.reshape(len(entries), -1)
+        codebook = np.atleast_2d(self.codebook)
+        taken = codebook[0][along] if len(codebook) == 1 else np.take_along_axis(codebook, along, axis=1)
+        found: Doubles = (taken * self.scales[:, None]).reshape(entries.shape)
         return found
+
+    def part(self, rows: slice) -> "Levels":
+        """Those of some of the rows."""
+        return Levels(self.codebook if self.codebook.ndim == 1 else self.codebook[rows], self.scales[rows])

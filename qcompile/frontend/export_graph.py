@@ -34,21 +34,29 @@ def trace(
 
     Axis 0 of each of ``example_inputs`` is the batch and stays free. Raises QCompileError if torch gives no program.
     """
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)  # "no torchvision"
     batch = torch.export.Dim("batch")
+    return to_graph(
+        copy.deepcopy(network).eval(),
+        example_inputs,
+        input_names=list(input_names),
+        output_names=list(output_names),
+        dynamic_shapes=tuple({0: batch} for _ in example_inputs),
+        custom_translation_table=None if translations is None else dict(translations),
+    )
+
+
+def to_graph(
+    network: torch.nn.Module | torch.export.ExportedProgram, example_inputs: tuple[Any, ...], **settings: Any
+) -> ir.Model:
+    """What torch's exporter makes of ``network``, unoptimized; ``settings`` are the exporter's.
+
+    Raises QCompileError if torch gives no program, and what torch raises.
+    """
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)  # "no torchvision"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            copy.deepcopy(network).eval(),
-            example_inputs,
-            dynamo=True,
-            optimize=False,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=list(input_names),
-            output_names=list(output_names),
-            dynamic_shapes=tuple({0: batch} for _ in example_inputs),
-            custom_translation_table=None if translations is None else dict(translations),
+            network, example_inputs, dynamo=True, optimize=False, verbose=False, opset_version=OPSET, **settings
         )
     if program is None:
         raise QCompileError("export: torch returned no program")

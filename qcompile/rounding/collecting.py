@@ -1,6 +1,6 @@
 """What layers read in the float network and in the one that is rounded so far, run on the same samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,28 +14,32 @@ from qcompile.rounding.moments import Moments, MomentSums
 
 Batch = Mapping[str, npt.NDArray[Any]]
 Columns = Convolution | Dense
+See = Callable[[list[str]], Iterator[Mapping[str, npt.NDArray[Any]]]]
+"""Gives the tensors of some names, of one batch after the other."""
 
 MOST_NUMBERS = 1 << 23  # in the columns that are added at once
 
 
-def collect_moments(
-    before: onnx.ModelProto, after: onnx.ModelProto, layers: Sequence[tuple[str, Columns]], batches: Sequence[Batch]
-) -> list[Moments | None]:
-    """The moments of each of ``layers``, the tensor that it reads and how, over all of ``batches``.
+def collect_moments(layers: Sequence[tuple[str, Columns]], networks: Sequence[See]) -> list[Moments | None]:
+    """The moments of each of ``layers``, the tensor that it reads and how, over all batches.
 
-    ``before`` is the float model, ``after`` the one that is rounded so far. None where a layer read nothing.
+    ``networks`` are the float one and the one that is rounded so far, or the float one alone where they are the same.
+    None where a layer read nothing.
 
     Raises QCompileError if a model does not run or a tensor is not finite.
     """
     names = list(dict.fromkeys(name for name, _ in layers))
-    observe = [observer(model, names) for model in ([before] if after is before else [before, after])]
     sums = [MomentSums() for _ in layers]
-    for number, batch in enumerate(batches, 1):
-        seen = [one(batch) for one in observe]
+    for number, seen in enumerate(zip(*(see(names) for see in networks), strict=True), 1):
         for total, (name, columns) in zip(sums, layers, strict=True):
             tensors = [as_floats(name, number, tensors[name]) for tensors in seen]
             _add(total, columns, tensors[0], tensors[-1], number)
     return [total.moments() for total in sums]
+
+
+def seen_by(model: onnx.ModelProto, batches: Sequence[Batch]) -> See:
+    """How ``model`` is looked at: all of it runs on ``batches``."""
+    return lambda names: map(observer(model, names), batches)
 
 
 def _add(

@@ -1,12 +1,23 @@
 """The values that a rounded weight may take: numbers that all outputs share, times a step of each output."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 Entries = npt.NDArray[np.intp]
+
+
+class Choices(Protocol):
+    """What each of n rows may be rounded to: Grid, or the Levels of codebooks."""
+
+    def nearest(self, values: Doubles) -> Entries:
+        """Which is nearest to each of ``values`` [n], one a row; the lower of two."""
+
+    def values(self, entries: Entries) -> Doubles:
+        """What ``entries`` [n], one a row, or [n, k] stand for."""
 
 
 @dataclass(frozen=True, eq=False)

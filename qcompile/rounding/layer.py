@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qcompile.rounding.grid import Doubles, Grid
+from qcompile.rounding.groups import Group, groups_of
+from qcompile.rounding.improving import improve
 from qcompile.rounding.methods import Values
 from qcompile.rounding.moments import Moments
 from qcompile.rounding.second_order import inverse_factor, output_errors, round_second_order
@@ -40,22 +42,6 @@ class RoundedRows:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """The rows [n, k] of one group, by its ``moments``: the weight that fits best, and what its errors count."""
-
-    rows: npt.NDArray[np.float32]
-    moments: Moments
-    target: Doubles
-    damped: Doubles
-
-    @classmethod
-    def of(cls, rows: npt.NDArray[np.float32], moments: Moments, damping: float) -> "_Group":
-        weight, damped = rows.astype(np.float64), _damped(moments.covariance, damping)
-        target = weight + np.linalg.solve(damped, (weight @ (moments.shared - moments.covariance)).T).T
-        return cls(rows, moments, target, damped)
-
-
 def round_rows(
     rows: npt.NDArray[np.float32], moments: Moments, bits: int, damping: float, values: Values = "grid"
 ) -> RoundedRows:
@@ -65,14 +51,13 @@ def round_rows(
     damped, than with the nearest numbers. ``values`` "codebook": the numbers are not all of so many bits but a
     codebook of int8 for the weight, each squared error counting the variance of what is read there.
     """
-    parts = np.split(rows, len(moments.mean))
-    groups = [_Group.of(part, _of_group(moments, group), damping) for group, part in enumerate(parts)]
+    groups = groups_of(rows, moments, damping)
     found = [_round_group(*each) for each in zip(groups, _starts(groups, bits, values), strict=True)]
     columns = ("numbers", "steps", "shift", "plain_error", "error", "variance")
     return RoundedRows(*(np.concatenate([getattr(part, name) for part in found]) for name in columns))
 
 
-def _starts(groups: list[_Group], bits: int, values: Values) -> list[Start]:
+def _starts(groups: list[Group], bits: int, values: Values) -> list[Start]:
     """One of each group; of a codebook, which all share, its parts."""
     if values == "grid":
         return [grid_start(group.rows, group.target, bits) for group in groups]
@@ -82,29 +67,17 @@ def _starts(groups: list[_Group], bits: int, values: Values) -> list[Start]:
     return [start.part(slice(first, first + each)) for first in range(0, len(target), each)]
 
 
-def _of_group(moments: Moments, group: int) -> Moments:
-    before, mean = moments.mean_before[group], moments.mean[group]
-    return Moments(before, mean, moments.shared[group], moments.covariance[group])
-
-
-def _round_group(group: _Group, start: Start) -> RoundedRows:
-    target, damped, moments = group.target, group.damped, group.moments
+def _round_group(group: Group, start: Start) -> RoundedRows:
+    target, damped = group.target, group.damped
     plain_numbers, plain_steps = start.nearest, start.steps
     plain = plain_numbers * plain_steps[:, None].astype(np.float64)
     plain_error = output_errors(target - plain, damped)
     numbers, steps, error = _best_of_grids(target, damped, start)
     worse = error > plain_error
     numbers[worse], steps[worse], error[worse] = plain_numbers[worse], plain_steps[worse], plain_error[worse]
-    found = numbers * steps[:, None].astype(np.float64)
-    shift = group.rows.astype(np.float64) @ moments.mean_before - found @ moments.mean
-    return RoundedRows(numbers, steps, shift, plain_error, error, output_errors(target, damped))
-
-
-def _damped(covariance: Doubles, damping: float) -> Doubles:
-    """``covariance`` with more on its diagonal: then columns that do not vary, or vary together, do no harm."""
-    added = damping * np.diag(covariance).mean()
-    damped: Doubles = covariance + (added or 1.0) * np.eye(len(covariance))
-    return damped
+    numbers, steps, error = improve(group, start.numbers, (numbers, steps, error))
+    found: Doubles = numbers.astype(np.float64) * steps[:, None]
+    return RoundedRows(numbers, steps, group.shift(found), plain_error, error, output_errors(target, damped))
 
 
 def _best_of_grids(

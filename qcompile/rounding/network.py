@@ -12,12 +12,14 @@ from qcompile.passes._layer_names import widths_of
 from qcompile.passes._operands import free_name, graph_of, initializer, register
 from qcompile.passes._write_lookup import weight_rows, write_lookup
 from qcompile.rounding.candidates import Candidate, find_candidates, in_parts
-from qcompile.rounding.collecting import Batch, collect_moments
+from qcompile.rounding.codebook_layer import RoundedLookup
+from qcompile.rounding.collecting import Batch, See, collect_moments, seen_by
 from qcompile.rounding.grid import Doubles
 from qcompile.rounding.layer import RoundedRows, round_rows
 from qcompile.rounding.lookups import as_lookup, plain_lookup
 from qcompile.rounding.methods import RoundedLayer, SecondOrder
 from qcompile.rounding.moments import Moments
+from qcompile.rounding.runs import runs_of
 
 
 class RoundToOutputs(ir.passes.InPlacePass):
@@ -39,16 +41,10 @@ class RoundToOutputs(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rounds each weight once for each node that reads it."""
         found = find_candidates(model)
-        if found and not self._batches:
-            raise DataError("the reader gave no batch: calibration needs at least one")
         names = [each.name for each in found]
         widths = dict(zip(names, widths_of(names, self._bits) if names else [], strict=True))
-        before, told = ir.serde.serialize_model(model), []
-        for number, part in enumerate(in_parts(found, self._method.runs)):
-            after = ir.serde.serialize_model(model) if number else before
-            for each, moments in moments_of(part, before, after, self._batches):
-                told.append(self._round(each, moments, widths[each.name]))
-        self.rounded = tuple(told)
+        pairs = layers_in_turn(model, found, self._batches, self._method.runs)
+        self.rounded = tuple(self._round(each, moments, widths[each.name]) for each, moments in pairs)
         return ir.passes.PassResult(model, modified=bool(found))
 
     def _round(self, candidate: Candidate, moments: Moments | None, bits: int) -> RoundedLayer:
@@ -60,12 +56,27 @@ class RoundToOutputs(ir.passes.InPlacePass):
             layer = RoundedLayer(name, bits, reason=candidate.reason or "it reads nothing")
         else:
             rounded = round_rows(rows, moments, bits, self._method.damping, values)
-            _shift(candidate, rounded, f"{name}.bias")
+            add_shift(candidate, rounded.shift)
             write_lookup(node, as_lookup(rounded.numbers, rounded.steps, bits, values))
-            layer = _described(name, bits, rounded)
+            layer = described(name, bits, rounded)
         if self._method.progress is not None:
             self._method.progress(layer)
         return layer
+
+
+def layers_in_turn(
+    model: ir.Model, candidates: Sequence[Candidate], batches: Sequence[Batch], runs: int
+) -> Iterator[tuple[Candidate, Moments | None]]:
+    """Each of ``candidates`` of ``model``, in order, with the moments of what it reads behind those that came before.
+
+    Whoever takes one rounds it in ``model`` before the next. Raises DataError where there is no batch.
+    """
+    if candidates and not batches:
+        raise DataError("the reader gave no batch: calibration needs at least one")
+    networks, changing = runs_of(model, batches), {each.node for each in candidates}
+    for part in in_parts(list(candidates), runs):
+        yield from moments_seen(part, networks(changing))
+        changing -= {each.node for each in part}
 
 
 def moments_of(
@@ -75,8 +86,16 @@ def moments_of(
 
     ``before`` is the float model, ``after`` the one that is rounded so far: both run once on ``batches``.
     """
+    networks = [seen_by(model, batches) for model in ([before] if after is before else [before, after])]
+    return moments_seen(candidates, networks)
+
+
+def moments_seen(
+    candidates: Sequence[Candidate], networks: Sequence[See]
+) -> Iterator[tuple[Candidate, Moments | None]]:
+    """As ``moments_of``, of ``networks`` as ``collect_moments`` takes them."""
     layers = [(each.reads, each.columns) for each in candidates if each.columns is not None]
-    moments = iter(collect_moments(before, after, layers, batches) if layers else [])
+    moments = iter(collect_moments(layers, networks) if layers else [])
     for each in candidates:
         yield each, next(moments) if each.columns is not None else None
 
@@ -97,16 +116,17 @@ def shift_of(candidate: Candidate, shift: Doubles) -> npt.NDArray[np.float32]:
     return found if np.isfinite(found).all() else np.zeros_like(found)
 
 
-def _described(name: str, bits: int, rounded: RoundedRows) -> RoundedLayer:
+def described(name: str, bits: int, rounded: RoundedRows | RoundedLookup) -> RoundedLayer:
+    """What is told of layer ``name`` once it is ``rounded`` to ``bits`` bits."""
     variance = float(rounded.variance.sum()) or 1.0
     return RoundedLayer(name, bits, float(rounded.plain_error.sum()) / variance, float(rounded.error.sum()) / variance)
 
 
-def _shift(candidate: Candidate, rounded: RoundedRows, name: str) -> None:
-    """Adds the shift of ``rounded`` to what the layer gives; a later pass folds it into the bias."""
-    shift = shift_of(candidate, rounded.shift)
-    if shift.any():
-        add_to_output(candidate.node, initializer(shift), name)
+def add_shift(candidate: Candidate, shift: Doubles) -> None:
+    """Adds ``shift`` [n] to the product of the layer, behind it; a later pass folds it into the bias."""
+    added = shift_of(candidate, shift)
+    if added.any():
+        add_to_output(candidate.node, initializer(added), f"{candidate.name}.bias")
 
 
 def add_to_output(node: ir.Node, constant: ir.Value, name: str) -> None:

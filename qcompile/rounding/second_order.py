@@ -8,21 +8,21 @@ U, P = U^T U for the whole of H, but for a factor that cancels: so U is computed
 
 import numpy as np
 
-from qcompile.rounding.grid import Doubles, Entries, Grid
+from qcompile.rounding.grid import Choices, Doubles, Entries
 
 BLOCK = 64  # columns whose corrections to those behind the block are applied together: one product of matrices
 
 
-def round_one_by_one(rows: Doubles, moments: Doubles, grid: Grid) -> Entries:
-    """The entries [n, k] of ``grid`` for ``rows`` [n, k], columns from first to last: the definition, slowly.
+def round_one_by_one(rows: Doubles, moments: Doubles, choices: Choices) -> Entries:
+    """The entries [n, k] of ``choices`` for ``rows`` [n, k], columns from first to last: the definition, slowly.
 
     ``moments`` [k, k] is H, positive definite.
     """
     rows, entries = rows.copy(), np.zeros(rows.shape, np.intp)
     for column in range(rows.shape[1]):
         inverse = np.linalg.inv(moments[column:, column:])
-        entries[:, column] = grid.nearest(rows[:, column])
-        difference = rows[:, column] - grid.values(entries[:, column])
+        entries[:, column] = choices.nearest(rows[:, column])
+        difference = rows[:, column] - choices.values(entries[:, column])
         rows[:, column:] -= np.outer(difference / inverse[0, 0], inverse[0])
     return entries
 
@@ -36,7 +36,7 @@ def inverse_factor(moments: Doubles) -> Doubles:
     return np.triu(np.linalg.inv(backward))
 
 
-def round_second_order(rows: Doubles, factor: Doubles, grid: Grid) -> Entries:
+def round_second_order(rows: Doubles, factor: Doubles, choices: Choices) -> Entries:
     """What ``round_one_by_one`` gives, with ``factor`` of ``inverse_factor``; the float sums have another order."""
     rows, entries = rows.copy(), np.zeros(rows.shape, np.intp)
     columns = rows.shape[1]
@@ -44,8 +44,8 @@ def round_second_order(rows: Doubles, factor: Doubles, grid: Grid) -> Entries:
         end = min(start + BLOCK, columns)
         scaled = np.zeros((len(rows), end - start))
         for column in range(start, end):
-            entries[:, column] = grid.nearest(rows[:, column])
-            difference = rows[:, column] - grid.values(entries[:, column])
+            entries[:, column] = choices.nearest(rows[:, column])
+            difference = rows[:, column] - choices.values(entries[:, column])
             scaled[:, column - start] = difference / factor[column, column]
             rows[:, column + 1 : end] -= np.outer(scaled[:, column - start], factor[column, column + 1 : end])
         rows[:, end:] -= scaled @ factor[start:end, end:]

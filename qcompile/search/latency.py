@@ -49,7 +49,7 @@ def read_latencies(text: str, where: str) -> LatencyTable:
     """The table in ``text``; ``where``, the file's name, begins each error.
 
     Raises DataError for what is no table, another version, an unknown key, bits out of range or given twice, or a
-    time that is no positive number.
+    time that is no number from zero up.
     """
     try:
         found = json.loads(text)
@@ -66,7 +66,7 @@ def read_latencies(text: str, where: str) -> LatencyTable:
     if not isinstance(layers, dict) or not layers or not isinstance(notes, dict):
         raise DataError(f'{where}: "layers" is missing or empty, or "notes" is no object')
     times = {name: _read_layer(rows, f"{where}: layers, {name}") for name, rows in layers.items()}
-    return LatencyTable(times, _milliseconds(found.get("other_ms", 0.0), f"{where}: other_ms", least=0.0), notes)
+    return LatencyTable(times, _milliseconds(found.get("other_ms", 0.0), f"{where}: other_ms"), notes)
 
 
 def _read_layer(rows: object, where: str) -> dict[LayerBits, float]:
@@ -88,11 +88,11 @@ def _read_layer(rows: object, where: str) -> dict[LayerBits, float]:
     return times
 
 
-def _milliseconds(value: object, where: str, least: float | None = None) -> float:
-    """``value`` as a float, above zero or, where ``least`` is given, at least that."""
+def _milliseconds(value: object, where: str) -> float:
+    """``value`` as a float; a layer too short for the clock has zero."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     number = float(value) if is_number and isinstance(value, int | float) else math.nan
-    if not math.isfinite(number) or number < 0 or (number == 0 and least is None):
+    if not math.isfinite(number) or number < 0:
         raise DataError(f"{where}: the time is {value!r}, wanted milliseconds")
     return number
 

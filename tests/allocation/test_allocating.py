@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,12 +6,12 @@ import onnx
 import pytest
 
 from qcompile.allocation import Choice, Drop, allocate_bits, layer_names_of, verify_plan
-from qcompile.bit_plan import read_plan, write_plan
+from qcompile.bit_plan import LayerBits, read_plan, write_plan
 from qcompile.calibration import ArrayReader, BatchReader
 from qcompile.compiler import Integers, compile_file
 from qcompile.errors import DataError, ModelError, QCompileError
 from qcompile.rounding import Plain, SecondOrder
-from qcompile.search import Budget, BudgetError
+from qcompile.search import Budget, BudgetError, SearchSpace
 from tests.allocation.network import uneven
 from tests.network import Network
 from tests.networks import NETWORKS
@@ -58,6 +59,25 @@ def test_a_plan_is_verified_beside_a_uniform_one(source, tmp_path):
     assert found.chosen.agreement.samples == found.uniform.agreement.samples == 12
     assert found.chosen.agreement.change < found.uniform.agreement.change
     assert "uniform 5 bits: " in found.as_text()
+
+
+def test_a_uniform_plan_that_serves_better_is_preferred(source, tmp_path):
+    """Made up: a plan that gives the bits to the layer that does not matter."""
+    result = allocate_bits(source, integers(), Budget(average_bits=5))
+    worse = result.with_plan({"strong": LayerBits(2, 8), "weak": LayerBits(8, 8)})
+    assert worse.costs.average_bits == 5
+    compile_file(source, tmp_path / "p.onnx", integers=worse.integers())
+    found = verify_plan(source, tmp_path / "p.onnx", worse)
+    assert found.prefers_uniform
+    assert "uniform 5 bits keep the target and change less: they are the plan" in found.as_text()
+    fixed = dataclasses.replace(worse, space=search_space_with(result, strong=(2,)))
+    assert not verify_plan(source, tmp_path / "p.onnx", fixed).prefers_uniform
+
+
+def search_space_with(result, **widths):
+    """The space of ``result``, some layers with other candidates."""
+    layers = [dataclasses.replace(layer, weight=widths.get(layer.name, layer.weight)) for layer in result.space.layers]
+    return SearchSpace(tuple(layers))
 
 
 def test_a_drop_is_kept_on_the_samples_held_out(source):

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from qcompile.bit_plan import read_plan
 from qcompile.cli import main
+from qcompile.search import read_latencies
 from tests.allocation.network import uneven
 
 
@@ -62,6 +63,43 @@ def test_patterns_hold_where_a_budget_finds_the_rest(given, tmp_path):
     assert bits_in(tmp_path / "p.onnx") == {"strong": 3, "weak": 5}
 
 
+def table(**milliseconds):
+    """Times of layers at 8 bits; at fewer a tenth for each bit less."""
+    layers = {
+        name: [{"weight": bits, "activation": 8, "ms": longest * (2 + bits) / 10} for bits in (2, 3, 4, 5, 6, 8)]
+        for name, longest in milliseconds.items()
+    }
+    return json.dumps({"latency_table": 1, "layers": layers})
+
+
+def test_given_times_bound_a_plan(given, tmp_path):
+    (tmp_path / "t.json").write_text(table(strong=1, weak=2))
+    result = invoke("compile", *given, "--budget", "latency=2ms", "--latencies", tmp_path / "t.json")
+    assert result.exit_code == 0, result.output
+    assert bits_in(tmp_path / "p.onnx") == {"strong": 8, "weak": 3}
+    assert "2 ms by the times of its layers" in result.stdout
+
+
+def test_without_a_table_layers_are_timed_here(given, tmp_path):
+    result = invoke("compile", *given, "--budget", "latency=1s", "--widths", "2,4")
+    assert result.exit_code == 0, result.output
+    assert bits_in(tmp_path / "p.onnx") == {"strong": 4, "weak": 4}
+    assert "ms by the times of its layers" in result.stdout
+    assert "the time of each layer at 2 bits" in result.stderr
+
+
+def test_a_table_of_a_float_model_is_read_again(given, tmp_path):
+    options = ["--inputs", given[2], "--table", tmp_path / "t.json", "--seconds", 0.02]
+    result = invoke("bench", given[0], *options)
+    assert result.exit_code == 0, result.output
+    read = read_latencies((tmp_path / "t.json").read_text(), "t")
+    assert {name: [bits.weight for bits in times] for name, times in read.times_ms.items()} == {
+        name: [2, 3, 4, 5, 6, 8] for name in ("strong", "weak")
+    }
+    result = invoke("compile", *given, "--budget", "latency=1s", "--latencies", tmp_path / "t.json")
+    assert result.exit_code == 0, result.output
+
+
 PLAN = '{"bit_plan": 1, "layers": {"strong": {"weight": 3, "activation": 8}, "weak": {"weight": 3, "activation": 7}}}'
 
 
@@ -72,7 +110,8 @@ PLAN = '{"bit_plan": 1, "layers": {"strong": {"weight": 3, "activation": 8}, "we
         (["--budget", "byte=1"], 1, 'budget: "byte=1", wanted one of'),
         (["--budget", "bits=3", "--widths", "3,9"], 1, '--widths "3,9": wanted numbers from 1 to 8'),
         (["--budget", "bits=3", "--bits", 3], 2, "--budget finds the bits of layers, --bits gives them"),
-        (["--budget", "latency=1ms"], 1, "give a latency table"),
+        (["--budget", "latency=1us", "--latencies", "TABLE"], 1, "no plan found that meets latency=0.001ms"),
+        (["--budget", "latency=1ms", "--latencies", "OTHER"], 1, '"latency_table" is None, wanted 1'),
         (["--widths", "3,4"], 2, "--widths needs --budget"),
         (["--plan-output", "p.json"], 2, "--plan-output needs --budget"),
         (["--layer-bits", "strog=3"], 1, "'strog' matches no layer with a float weight; near it are strong"),
@@ -85,6 +124,7 @@ PLAN = '{"bit_plan": 1, "layers": {"strong": {"weight": 3, "activation": 8}, "we
 )
 def test_what_a_user_can_mend_is_said(given, tmp_path, options, code, message):
     plans = {
+        "TABLE": table(strong=1, weak=1),
         "PLAN": PLAN,
         "OTHER": PLAN.replace("strong", "srong").replace("7", "8"),
         "FEWER": PLAN.replace(', "weak": {"weight": 3, "activation": 7}', ""),

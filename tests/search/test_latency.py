@@ -56,7 +56,7 @@ def table(**changes):
         (table(layers={"fc": [{"weight": 2}]}), r'layers, fc: \{"weight": 2\}, wanted'),
         (table(layers={"fc": [row(weight=9)]}), r"layers, fc: weight bits are 9, wanted"),
         (table(layers={"fc": [row(), row()]}), r"layers, fc: weight 2, activation 3 bits is given twice"),
-        (table(layers={"fc": [row(ms=0)]}), r"fc: weight 2, activation 3 bits: the time is 0, wanted milliseconds"),
+        (table(layers={"fc": [row(ms=-1)]}), r"fc: weight 2, activation 3 bits: the time is -1, wanted milliseconds"),
         (table(layers={"fc": [row(ms="1")]}), r"the time is '1', wanted"),
         (table(layers={"fc": [row(ms=True)]}), r"the time is True, wanted"),
         (table(layers={"fc": [row(ms=float("nan"))]}), r"the time is nan, wanted"),
