@@ -9,6 +9,7 @@ from qcompile.drawing.markup import Markup, element
 MARGIN = 0.06  # of the range, so that no point lies on an edge
 MOST_LABELS = 12
 LONGEST_LABEL = 28
+LINE, NEAR = 11.0, 120.0  # the height of a label, and how far away another one may touch it
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,34 @@ def draw_scatter(
         text = " ".join("{:.1f},{:.1f}".format(*frame.place(*point)) for point in best)
         parts.append(element("polyline", {"class": "front", "points": text}))
     labelled = len(dots) <= MOST_LABELS
+    lines: list[tuple[float, float]] = []  # of labels so far
     for dot in sorted(dots, key=lambda dot: dot.ringed):
-        parts += _drawn(dot, frame, labelled)
+        parts += _drawn(dot, frame)
+        if dot.label and (labelled or dot.ringed):
+            parts.append(_label(dot, frame, lines))
     return figure(title, description, parts, note=note)
 
 
-def _drawn(dot: Dot, frame: Frame, labelled: bool) -> list[Markup]:
+def _drawn(dot: Dot, frame: Frame) -> list[Markup]:
     x, y = frame.place(dot.x, dot.y)
     kind = "beaten" if dot.beaten else f"fill-{dot.color % SERIES}"
     parts = [element("circle", {"class": kind, "cx": x, "cy": y, "r": 4.5}, element("title", {}, dot.told))]
     if dot.ringed:
         parts.append(element("circle", {"class": "ring", "cx": x, "cy": y, "r": 8}))
-    if dot.label and (labelled or dot.ringed):
-        right = x > WIDTH * 0.65
-        at = {"x": x + (-11 if right else 11), "y": max(y + 4, TOP + 4.0), "text-anchor": "end" if right else "start"}
-        label = dot.label if len(dot.label) <= LONGEST_LABEL else f"{dot.label[: LONGEST_LABEL - 3]}..."
-        parts.append(element("text", at | ({"class": "strong"} if dot.ringed else {}), label))
     return parts
+
+
+def _label(dot: Dot, frame: Frame, lines: list[tuple[float, float]]) -> Markup:
+    """The name beside a point, below those of neighbours that stand there already; adds its place to ``lines``."""
+    x, y = frame.place(dot.x, dot.y)
+    y = max(y + 4, TOP + 4.0)
+    while any(abs(x - other_x) < NEAR and abs(y - other_y) < LINE for other_x, other_y in lines):
+        y += LINE
+    lines.append((x, y))
+    right = x > WIDTH * 0.65
+    at = {"x": x + (-11 if right else 11), "y": y, "text-anchor": "end" if right else "start"}
+    label = dot.label if len(dot.label) <= LONGEST_LABEL else f"{dot.label[: LONGEST_LABEL - 3]}..."
+    return element("text", at | ({"class": "strong"} if dot.ringed else {}), label)
 
 
 def _wider(values: Sequence[float]) -> tuple[float, float]:

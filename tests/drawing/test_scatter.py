@@ -25,5 +25,12 @@ def test_the_chosen_one_has_a_ring_and_its_name():
     assert "name 3" not in [text.text for text in root.iter("text")]
 
 
+def test_labels_of_neighbours_stand_below_each_other():
+    root = drawn([Dot(1, 1, "a", "a"), Dot(1, 1, "b", "b"), Dot(1, 1.001, "c", "c"), Dot(9, 9, "d", "d")])
+    heights = sorted(float(text.attrib["y"]) for text in root.iter("text") if text.text in ("a", "b", "c"))
+    assert heights[1] - heights[0] >= 10
+    assert heights[2] - heights[1] >= 10
+
+
 def test_one_point_is_enough():
     assert len(list(drawn([Dot(3, 3, "only")], joined=True).iter("circle"))) == 1
