@@ -46,10 +46,15 @@ def test_an_odd_model_is_one_line(make, message, tmp_path):
     assert message in refused(tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00" * 64, b"PK\x03\x04", b"\x08\x08\x12", "Ж".encode() * 100])
+@pytest.mark.parametrize("data", [b"", b"\x00" * 64, b"\x08\x08\x12", "Ж".encode() * 100])
 def test_what_is_no_model_is_one_line(data, tmp_path):
     write(tmp_path, data)
     assert "not an ONNX model" in refused(tmp_path)
+
+
+def test_an_archive_that_is_no_program_is_one_line(tmp_path):
+    write(tmp_path, b"PK\x03\x04")
+    assert "no program of torch.export, or damaged" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
