@@ -20,7 +20,7 @@ from qcompile.integer_ops import INTEGER_LAYERS
 from qcompile.integer_product import INTEGER_PRODUCTS
 from qcompile.integers import DynamicIntegers, Integers
 from qcompile.layer_choice import LayerChoice
-from qcompile.loading import deserialize, load_graph
+from qcompile.loading import deserialize, load_graph, stored_bytes
 from qcompile.ops import DOMAIN, FORMAT_VERSION
 from qcompile.passes import dynamic_passes
 from qcompile.passes._chosen import list_excluded
@@ -104,7 +104,7 @@ def compile_file(
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
     packed_layers = tuple(describe_layer(node) for node in _layers(model))
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
-    source_bytes = source.stat().st_size
+    source_bytes = stored_bytes(source)
     return CompileResult(packed_layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
 
 

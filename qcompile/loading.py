@@ -86,6 +86,15 @@ def load_skeleton(path: str | pathlib.Path) -> Skeleton:
     return Skeleton(model, large)
 
 
+def stored_bytes(path: str | pathlib.Path) -> int:
+    """How many bytes the model in the file ``path`` has on disk, with external data. Raises as ``load_skeleton``."""
+    path = pathlib.Path(path)
+    data, _ = _read_without_large(path)
+    places = (locate(path, tensor) for tensor in all_tensors(_parsed(path, data)))
+    outside = {(place.path, place.offset): place.length for place in places if place is not None}
+    return path.stat().st_size + sum(outside.values())
+
+
 def deserialize(proto: onnx.ModelProto) -> ir.Model:
     """``proto`` as passes take it. Raises ModelError if that cannot be."""
     try:

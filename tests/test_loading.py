@@ -79,6 +79,19 @@ def test_reads_external_data_beside_the_model(load, external):
     assert not model.graph.initializer[0].external_data
 
 
+def test_bytes_on_disk_are_those_of_external_data_too(external, tmp_path):
+    path = external(location="weights.bin", offset="4")
+    assert loading.stored_bytes(path) == path.stat().st_size + 24
+    inside = save(make_model(), tmp_path / "inside.onnx")
+    assert loading.stored_bytes(inside) == inside.stat().st_size
+    model = make_model()
+    make_external(model.graph.initializer[0], location="weights.bin", offset="4")
+    model.graph.initializer.add().CopyFrom(model.graph.initializer[0])
+    model.graph.initializer[1].name = "the same bytes"
+    shared = save(model, tmp_path / "shared.onnx")
+    assert loading.stored_bytes(shared) == shared.stat().st_size + 24
+
+
 def test_reads_external_data_in_a_folder_and_through_a_link_that_stays_inside(load, external, tmp_path):
     (tmp_path / "blobs").mkdir()
     os.replace(tmp_path / "weights.bin", tmp_path / "blobs" / "a")

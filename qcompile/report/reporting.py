@@ -10,7 +10,7 @@ import onnx
 
 from qcompile.debugging import debug_files
 from qcompile.errors import DataError
-from qcompile.loading import load_model
+from qcompile.loading import load_model, stored_bytes
 from qcompile.packed_model import embedded_plan, packed_layers
 from qcompile.report.counting import count_report
 from qcompile.report.front import chosen_plan, make_front, read_plans
@@ -62,7 +62,7 @@ def report_file(
         plan=embedded_plan(model),
     )
     counted = count_report(pathlib.Path(path), model, layers, known)
-    float_bytes = None if against is None else pathlib.Path(against).stat().st_size
+    float_bytes = None if against is None else stored_bytes(against)
     return replace(
         counted,
         float_file_bytes=float_bytes,
