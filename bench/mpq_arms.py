@@ -10,7 +10,12 @@ FIRST = "none"
 SCHEDULERS = ("published", "full-set", "flip-rate", "random", "rarer-smallest")
 MITIGATION = ("0.01", "0.1", "1")
 RANDOM_PASSES = (1, 2, 3)
-PLAIN = ("learning.scheduler='none'", "learning.passes.mitigation.weight=0.0", "steps_per='layer'")
+PLAIN = (
+    "learning.scheduler='none'",
+    "learning.passes.mitigation.weight=0.0",
+    "learning.passes.draw='even'",
+    "steps_per='layer'",
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ def arms(base: OneShotRecipe, names: Sequence[str] | None = None) -> list[Arm]:
     changes |= {name: ((f"learning.scheduler='{name}'",), own) for name in SCHEDULERS}
     changes |= {f"mitigation-{w}": ((f"learning.passes.mitigation.weight={float(w)}",), own) for w in MITIGATION}
     changes |= {f"passes-{1 + random}": ((), random) for random in RANDOM_PASSES if random != own}
+    changes |= {"ceilings": (("learning.passes.draw='ceilings'",), own)}
     changes |= {"steps-channel": (("steps_per='channel'",), own)}
     wanted = list(changes) if names is None else [FIRST, *(name for name in names if name != FIRST)]
     if unknown := [name for name in wanted if name not in changes]:

@@ -1,7 +1,9 @@
 """Random plans, with which the sub-networks of a step are trained."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -23,23 +25,34 @@ class SmallestOdds:
 
 
 EVEN = SmallestOdds()
+Draw = Literal["even", "ceilings"]
 
 
 def draw_plan(
-    drawable: Mapping[str, Candidates], generator: torch.Generator, odds: SmallestOdds = EVEN
+    drawable: Mapping[str, Candidates],
+    generator: torch.Generator,
+    odds: SmallestOdds = EVEN,
+    draw: Draw = "even",
 ) -> dict[str, LayerBits]:
     """A plan whose widths are drawn independently from ``drawable``, each as likely as the others but for ``odds``.
 
-    Takes two numbers a layer from ``generator``, whatever there is to draw: so runs that differ in ``drawable`` or
-    ``odds`` alone go on with the same numbers. A width without alternative is taken whatever its odds.
+    With ``draw`` "ceilings" each plan first draws which part of a layer's widths, from the smallest up, it may have,
+    one part for weights and one for activations. Drawn evenly, all plans of many layers have nearly the mean of the
+    widths, and none is as small as what a search for few bits will look at.
+
+    Takes two numbers a layer from ``generator``, and two more, whatever there is to draw: so runs that differ in
+    ``drawable``, ``odds`` or ``draw`` alone go on with the same numbers. A width without alternative is taken whatever
+    its odds.
     """
-    places = torch.rand(len(drawable), 2, generator=generator, dtype=torch.float64).tolist()
+    parts, *places = torch.rand(1 + len(drawable), 2, generator=generator, dtype=torch.float64).tolist()
+    if draw == "even":
+        parts = [1.0, 1.0]
     return {
         name: LayerBits(
-            _pick(candidates.weight, odds.weight, places[layer][0]),
-            _pick(candidates.activation, odds.activation, places[layer][1]),
+            _pick(_below(candidates.weight, parts[0]), odds.weight, place[0]),
+            _pick(_below(candidates.activation, parts[1]), odds.activation, place[1]),
         )
-        for layer, (name, candidates) in enumerate(drawable.items())
+        for (name, candidates), place in zip(drawable.items(), places, strict=True)
     }
 
 
@@ -47,6 +60,11 @@ def draw_generator(generator: torch.Generator) -> torch.Generator:
     """A generator of its own, seeded by one number from ``generator``: what is drawn from it moves nothing else."""
     seed = int(torch.randint(2**62, (), generator=generator))
     return torch.Generator().manual_seed(seed)
+
+
+def _below(widths: tuple[int, ...], part: float) -> tuple[int, ...]:
+    """The lowest ``part``, 0 to 1, of ``widths``, at least one."""
+    return widths[: max(1, math.ceil(part * len(widths)))]
 
 
 def _pick(widths: tuple[int, ...], smallest_odds: float, place: float) -> int:

@@ -135,8 +135,9 @@ def _train_batch(
     supernet, settings = training.supernet, training.settings
     decision = _decide(training, now, drawing, team)
     set_learning_rate(training.optimizer, settings.optimization, (now.start + now.end) / 2)
-    plans = [draw_plan(decision.drawable, drawing, decision.odds) for _ in range(settings.passes.random)]
-    step = plan_step(supernet, plans, decision.drawable, settings.passes, criterion)
+    passes = settings.passes
+    plans = [draw_plan(decision.drawable, drawing, decision.odds, passes.draw) for _ in range(passes.random)]
+    step = plan_step(supernet, plans, decision.drawable, passes, criterion)
     losses = train_step(supernet, training.optimizer, images, labels, step, settings.optimization, team)
     training.average.update(supernet, settings.average_horizon / (now.end - now.start))
     return losses

@@ -6,16 +6,19 @@ Source: Tang et al., arXiv 2401.01543, as its published code trains.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import torch
 from torch import nn
 
 from qcompile.bit_plan import BitPlan
+from qcompile.errors import RecipeError
 from qcompile.frontend.distillation import Criterion, distilled_loss, label_loss
 from qcompile.frontend.distributed import ALONE, Team
 from qcompile.frontend.drawn_images import Batch
 from qcompile.frontend.mixed.candidates import Candidates
 from qcompile.frontend.mixed.distortion import Mitigation, captured_outputs, distortion
+from qcompile.frontend.mixed.sampling import Draw
 from qcompile.frontend.mixed.step_losses import StepLosses, no_losses
 from qcompile.frontend.mixed.supernet import Supernet
 from qcompile.frontend.mixed.supernet_optimizer import SupernetOptimization, limit_step_gradients
@@ -29,9 +32,11 @@ class Passes:
     ``distillation`` is the share of a random pass's loss that asks for the largest one's answers, at temperature 1;
     the rest asks for the labels. The gradient of a step is the sum over all passes of weight times gradient,
     the weights being ``largest_weight`` and, for each random pass, ``random_weight``: with more passes it is longer.
+    ``draw`` says how the bits of a random pass are drawn, as of ``draw_plan``.
     """
 
     random: int = 3
+    draw: Draw = "even"
     distillation: float = 0.5
     largest_weight: float = 1.0
     random_weight: float = 1.0
@@ -39,6 +44,8 @@ class Passes:
 
     def __post_init__(self) -> None:
         check_range("random", self.random, 0, 100)
+        if self.draw not in get_args(Draw):
+            raise RecipeError(f"draw is {self.draw!r}, wanted one of {', '.join(get_args(Draw))}")
         check_range("distillation", self.distillation, 0.0, 1.0)
         check_range("largest_weight", self.largest_weight, 0.0, 1000.0)
         check_range("random_weight", self.random_weight, 0.0, 1000.0)

@@ -12,9 +12,9 @@ DRAWABLE = {"a": Candidates((2, 3, 4), (4, 8)), "b": Candidates((8,), (8,)), "c"
 DRAWS = 4000
 
 
-def draw(odds=EVEN, seed=0, count=DRAWS, drawable=DRAWABLE):
+def draw(odds=EVEN, seed=0, count=DRAWS, drawable=DRAWABLE, how="even"):
     generator = torch.Generator().manual_seed(seed)
-    return [draw_plan(drawable, generator, odds) for _ in range(count)]
+    return [draw_plan(drawable, generator, odds, how) for _ in range(count)]
 
 
 def assert_shares(widths, wanted):
@@ -47,6 +47,32 @@ def test_the_smallest_width_is_drawn_by_its_odds():
     assert_shares([plan["a"].weight for plan in plans], {2: 0.2, 3: 0.4, 4: 0.4})
     assert_shares([plan["c"].activation for plan in plans], {2: 0, 3: 1 / 3, 4: 1 / 3, 6: 1 / 3})
     assert {plan["b"] for plan in plans} == {LayerBits(8, 8)}, "a width without alternative"
+
+
+def test_ceilings_draw_the_widths_of_a_plan_from_a_lowest_part():
+    plans = draw(how="ceilings")
+    # A third of the plans have the ceiling 2, a third 3, a third 4; below it all are alike.
+    assert_shares([plan["a"].weight for plan in plans], {2: 11 / 18, 3: 5 / 18, 4: 2 / 18})
+    assert_shares([plan["a"].activation for plan in plans], {4: 3 / 4, 8: 1 / 4})
+    assert {plan["b"] for plan in plans} == {LayerBits(8, 8)}
+
+
+def test_with_ceilings_whole_plans_are_small_or_large():
+    layers = {str(layer): Candidates((2, 3, 4, 5, 6, 8), (8,)) for layer in range(20)}
+    means = {
+        how: [sum(bits.weight for bits in plan.values()) / 20 for plan in draw(drawable=layers, how=how, count=600)]
+        for how in ("even", "ceilings")
+    }
+    assert min(means["even"]) > 3
+    assert [sum(mean <= most for mean in means["ceilings"]) > 60 for most in (2, 3)] == [True, True]
+    assert max(means["ceilings"]) > 4.5
+
+
+def test_ceilings_move_the_generator_as_even_draws_do():
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    for generator, how in zip(generators, ("even", "ceilings"), strict=True):
+        draw_plan(DRAWABLE, generator, EVEN, how)
+    assert torch.equal(*(torch.rand(3, generator=generator) for generator in generators))
 
 
 def test_the_seed_decides_and_other_candidates_leave_the_rest_of_the_plan_as_it_was():
