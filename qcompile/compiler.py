@@ -91,7 +91,7 @@ def compile_file(
     elif isinstance(weights, SampledWeights):
         first = FirstBatch(weights.reader)
         weights = replace(weights, reader=first)
-    loaded = load_graph(source)
+    source_bytes, loaded = stored_bytes(source), load_graph(source)
     try:
         model, done = _compile(loaded, functions, integers, bfloat16, weights, layers)
         data = _file_of(model)
@@ -104,7 +104,6 @@ def compile_file(
         raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
     packed_layers = tuple(describe_layer(node) for node in _layers(model))
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
-    source_bytes = stored_bytes(source)
     return CompileResult(packed_layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)
 
 
