@@ -216,7 +216,7 @@ def test_a_penalty_that_grows_too_fast_is_told_and_kept(tmp_path, no_export, cap
     assert not recwarn.list
     page = (tmp_path / "run/monitors.html").read_text()
     assert "lower first_penalty" in page
-    assert page.count("<svg") == 4 + 4
+    assert page.count("<figure") == 4 + 4  # of the whole, and of each layer
 
 
 def test_a_healthy_run_gives_no_advice(whole):
