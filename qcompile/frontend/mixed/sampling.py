@@ -40,13 +40,14 @@ def draw_plan(
     one part for weights and one for activations. Drawn evenly, all plans of many layers have nearly the mean of the
     widths, and none is as small as what a search for few bits will look at.
 
-    Takes two numbers a layer from ``generator``, and two more, whatever there is to draw: so runs that differ in
-    ``drawable``, ``odds`` or ``draw`` alone go on with the same numbers. A width without alternative is taken whatever
+    Takes two numbers a layer from ``generator``, and two more for ceilings, whatever there is to draw: so runs that
+    differ in ``drawable`` or ``odds`` alone go on with the same numbers. A width without alternative is taken whatever
     its odds.
     """
-    parts, *places = torch.rand(1 + len(drawable), 2, generator=generator, dtype=torch.float64).tolist()
-    if draw == "even":
-        parts = [1.0, 1.0]
+    parts = [1.0, 1.0]
+    if draw == "ceilings":
+        parts = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+    places = torch.rand(len(drawable), 2, generator=generator, dtype=torch.float64).tolist()
     return {
         name: LayerBits(
             _pick(_below(candidates.weight, parts[0]), odds.weight, place[0]),

@@ -68,11 +68,10 @@ def test_with_ceilings_whole_plans_are_small_or_large():
     assert max(means["ceilings"]) > 4.5
 
 
-def test_ceilings_move_the_generator_as_even_draws_do():
-    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
-    for generator, how in zip(generators, ("even", "ceilings"), strict=True):
-        draw_plan(DRAWABLE, generator, EVEN, how)
-    assert torch.equal(*(torch.rand(3, generator=generator) for generator in generators))
+def test_with_ceilings_other_candidates_leave_the_rest_of_the_plan_as_it_was():
+    fewer = DRAWABLE | {"a": Candidates((3, 4), (8,))}
+    pairs = zip(draw(count=20, how="ceilings"), draw(count=20, drawable=fewer, how="ceilings"), strict=True)
+    assert all(plan["c"] == other["c"] for plan, other in pairs)
 
 
 def test_the_seed_decides_and_other_candidates_leave_the_rest_of_the_plan_as_it_was():
