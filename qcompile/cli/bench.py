@@ -46,9 +46,7 @@ from qcompile.cli.options import (
 @click.option(
     "--activation-bits",
     type=click.IntRange(1, 8),
-    default=8,
-    show_default=True,
-    help="With --table of a float model.",
+    help="With --table of a float model: of the activations that its layers read.  [default: 8]",
 )
 @json_option()
 def bench(
@@ -62,7 +60,7 @@ def bench(
     seconds: float,
     layers: bool,
     table: pathlib.Path | None,
-    activation_bits: int,
+    activation_bits: int | None,
     as_json: bool,
 ) -> None:
     """Times PACKED with our kernels and on stock onnxruntime, interleaved with the float model.
@@ -72,6 +70,8 @@ def bench(
     """
     if inputs is not None and (batch is not None or shapes):
         raise click.UsageError("--inputs has shapes of its own: leave out --batch and --shape")
+    if activation_bits is not None and (table is None or packed.is_dir()):
+        raise click.UsageError("--activation-bits is for --table of a float model: a run and a packed file have theirs")
     if table is not None:
         if against or batch or shapes or layers or as_json or (packed.is_dir() and inputs):
             raise click.UsageError("--table takes --threads and --seconds only, and --inputs for a float model")
@@ -100,7 +100,7 @@ def _write_table(
     timed: pathlib.Path,
     table: pathlib.Path,
     inputs: pathlib.Path | None,
-    activation_bits: int,
+    activation_bits: int | None,
     threads: int,
     seconds: float,
 ) -> str:
@@ -110,7 +110,7 @@ def _write_table(
     samples = read_inputs(inputs)
     if samples is None:
         raise click.UsageError("--table of a float model needs --inputs, from which its ranges come")
-    bits = activation_bits
+    bits = activation_bits or 8
     return write_table_of_model(timed, table, samples, activation_bits=bits, threads=threads, seconds=seconds, say=_say)
 
 

@@ -144,6 +144,8 @@ def test_a_table_takes_what_is_timed_and_little_else(run, tmp_path):
         ([run], "all that is timed of a one-shot run is its layers, with --table"),
         ([run, "--table", tmp_path / "t.json", "--layers"], "--table takes --threads and --seconds only"),
         ([run / "reference.onnx", "--table", tmp_path / "t.json"], "--table of a float model needs --inputs"),
+        ([run, "--table", tmp_path / "t.json", "--activation-bits", 4], "--activation-bits is for --table of a float"),
+        ([run / "reference.onnx", "--activation-bits", 4], "--activation-bits is for --table of a float model"),
     ):
         result = invoke("bench", *arguments)
         assert result.exit_code == 2
