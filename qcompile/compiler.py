@@ -12,7 +12,7 @@ import qcompile
 from qcompile.calibration import FirstBatch
 from qcompile.compile_result import CompileResult, LeftAlone, describe_layer, describe_product
 from qcompile.errors import ModelError, QCompileError
-from qcompile.files import write_atomically
+from qcompile.files import write_result
 from qcompile.float_compiling import compile_floats
 from qcompile.float_weights import FloatWeights, SampledWeights
 from qcompile.integer_compiling import compile_integers, compile_quantized, run_passes
@@ -98,10 +98,7 @@ def compile_file(
         trial = try_packed(data, hollow_proto(model), first.batch if first is not None else None, source)
     except QCompileError as error:
         raise type(error)(f"{source}: {error}") from error
-    try:
-        write_atomically(target, data)
-    except OSError as error:
-        raise QCompileError(f"{target}: cannot be written: {error.strerror}") from error
+    write_result(target, data)
     packed_layers = tuple(describe_layer(node) for node in _layers(model))
     products = tuple(describe_product(node) for node in own_nodes(model) if node.op_type in INTEGER_PRODUCTS)
     return CompileResult(packed_layers, done.left_alone, source_bytes, len(data), products, done.rounded, trial.not_run)

@@ -5,6 +5,8 @@ import os
 import pathlib
 import tempfile
 
+from qcompile.errors import QCompileError
+
 NEW_FILE_MODE = 0o644
 
 
@@ -27,6 +29,14 @@ def write_atomically(path: str | pathlib.Path, data: bytes) -> None:
             os.unlink(temporary)
         raise
     _sync_folder(path.parent)
+
+
+def write_result(path: str | pathlib.Path, data: bytes) -> None:
+    """As ``write_atomically``, for a file that a user asked for. Raises QCompileError if it cannot be written."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise QCompileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _mode(path: pathlib.Path) -> int:

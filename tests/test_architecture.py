@@ -13,7 +13,7 @@ ALLOWED = {
     "__init__": {"onnxruntime_names"},
     "errors": set(),
     "extras": {"errors"},
-    "files": set(),
+    "files": {"errors"},
     "json_text": set(),
     "text": set(),
     "packing": {"errors"},

@@ -3,7 +3,8 @@ import stat
 
 import pytest
 
-from qcompile.files import write_atomically
+from qcompile.errors import QCompileError
+from qcompile.files import write_atomically, write_result
 
 
 def test_writes_a_new_file(tmp_path):
@@ -49,3 +50,8 @@ def test_the_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "missing" / "model.onnx", b"new")
+
+
+def test_a_result_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(QCompileError, match=r"missing/r\.json: cannot be written: No such file or directory"):
+        write_result(tmp_path / "missing" / "r.json", b"{}")

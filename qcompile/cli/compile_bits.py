@@ -9,9 +9,9 @@ import click
 
 from qcompile.cli.compile_options import CompileOptions
 from qcompile.cli.options import read_text
-from qcompile.errors import DataError, QCompileError
+from qcompile.errors import DataError
 from qcompile.extras import require_training
-from qcompile.files import write_atomically
+from qcompile.files import write_result
 
 if TYPE_CHECKING:
     from qcompile.allocation import AllocationResult
@@ -131,8 +131,5 @@ def _write_plan(options: CompileOptions, found: "AllocationResult") -> pathlib.P
     from qcompile.bit_plan import write_plan
 
     path = options.plan_output or options.output.with_name(f"{options.output.name}.plan.json")
-    try:
-        write_atomically(path, write_plan(found.plan, found.notes()).encode())
-    except OSError as error:
-        raise QCompileError(f"{path}: cannot be written: {error.strerror}") from error
+    write_result(path, write_plan(found.plan, found.notes()).encode())
     return path

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qcompile.errors import QCompileError
 from qcompile.extras import require_training
-from qcompile.files import write_atomically
+from qcompile.files import write_result
 
 if TYPE_CHECKING:
     from qcompile.search import LatencyTable
@@ -75,7 +74,4 @@ def write_table(
 def _write(found: "LatencyTable", table: pathlib.Path) -> None:
     from qcompile.search import write_latencies
 
-    try:
-        write_atomically(table, write_latencies(found).encode())
-    except OSError as error:
-        raise QCompileError(f"{table}: cannot be written: {error.strerror}") from error
+    write_result(table, write_latencies(found).encode())

@@ -14,8 +14,7 @@ from qcompile.cli.options import (
     read_inputs,
     threads_option,
 )
-from qcompile.errors import QCompileError
-from qcompile.files import write_atomically
+from qcompile.files import write_result
 from qcompile.text import printable
 
 if TYPE_CHECKING:
@@ -93,7 +92,4 @@ def report(
 
 
 def _write_page(path: pathlib.Path, result: "Report | Reports") -> None:
-    try:
-        write_atomically(path, result.as_html().encode())
-    except OSError as error:
-        raise QCompileError(f"{path}: cannot be written: {error.strerror}") from error
+    write_result(path, result.as_html().encode())
